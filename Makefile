@@ -1,0 +1,62 @@
+# Thin on purpose: what a target does is in the script or the tool that it calls.
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/bash
+BIN := .venv/bin
+FAST := tests/architecture tests/unit tests/functional
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-sim demo demo-sim test check lint types imports fast bench lab docs lock format clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: ## install the packages (as root) and the venv; quick when there
+	@deploy/setup/packages
+	@deploy/setup/venv runtime compute dev
+
+setup-sim: ## only what demo-sim needs: no root, no libvirt
+	@deploy/setup/venv runtime
+
+demo: setup ## boot a guest on real libvirt hosts and live-migrate it there and back (root)
+	@deploy/demo/real
+
+demo-sim: setup-sim ## the same story on simulated hypervisors, in one process
+	@$(BIN)/python deploy/demo/sim.py
+
+test: setup lint types imports ## everything, as CI runs it (root)
+	$(BIN)/pytest tests/architecture tests/unit tests/functional tests/integration
+
+check: lint types imports fast ## what every commit passes: all but integration
+
+lint: ## ruff: rules and format
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check .
+
+types: ## mypy, strict
+	$(BIN)/mypy
+
+imports: ## the arrows between rooms
+	$(BIN)/lint-imports --cache-dir .cache/import-linter
+
+fast:
+	$(BIN)/pytest -q $(FAST)
+
+bench: setup ## measure: tables and JSON under .cache/bench (root)
+	@$(BIN)/python -m tests.benchmarks
+
+lab: setup ## start the lab of two hosts; deploy/lab/lab down ends it (root)
+	@deploy/lab/lab up --hosts 2
+
+docs: ## regenerate what is generated: the sample configuration, the state diagram
+	@deploy/setup/generate
+
+lock: ## pin requirements, wire fingerprints and generated files anew
+	@requirements/lock $(CURDIR)/$(BIN)/pip-compile
+	@$(MAKE) docs
+
+format: ## rewrite to the house format
+	$(BIN)/ruff check --quiet --fix-only .
+	$(BIN)/ruff format --quiet .
+
+clean: ## remove what make made, but not the packages
+	rm -rf .venv .cache *.egg-info .pytest_cache .hypothesis
