@@ -1,0 +1,1 @@
+"""The options of every process, one module per group."""

@@ -1,0 +1,68 @@
+"""Options of compute that hold for every driver."""
+
+from __future__ import annotations
+
+from oslo_config import cfg
+
+GROUP = "compute"
+OPTIONS = [
+    cfg.StrOpt(
+        "driver",
+        default="libvirt",
+        choices=["libvirt", "simulated"],
+        help="The hypervisor. simulated keeps guests in memory: for demos and scale runs.",
+    ),
+    cfg.StrOpt(
+        "instances_path",
+        default="/var/lib/whimbrel/instances",
+        help="Directory of the guests' disks. Hosts that share it over a network file system "
+        "find that out by themselves.",
+    ),
+    cfg.StrOpt(
+        "availability_zone",
+        default="nova",
+        help="The zone that this host belongs to.",
+    ),
+    cfg.IntOpt(
+        "threads",
+        default=20,
+        min=2,
+        max=500,
+        help="Native threads for libvirt calls. Each running live migration holds one.",
+    ),
+    cfg.IntOpt("reserved_memory_mb", default=512, min=0, help="MiB kept for the host itself."),
+    cfg.IntOpt("reserved_vcpus", default=0, min=0, help="Processors kept for the host itself."),
+    cfg.IntOpt("reserved_disk_gb", default=0, min=0, help="GiB of disk kept for the host."),
+    cfg.FloatOpt(
+        "cpu_allocation_ratio",
+        default=4.0,
+        min=0.1,
+        help="Virtual processors promised per processor of the host.",
+    ),
+    cfg.FloatOpt(
+        "ram_allocation_ratio",
+        default=1.0,
+        min=0.1,
+        help="Memory promised per memory of the host; above 1 guests may be swapped or killed.",
+    ),
+    cfg.FloatOpt(
+        "disk_allocation_ratio",
+        default=1.0,
+        min=0.1,
+        help="Disk promised per disk of the host; above 1 thin disks may fill it up.",
+    ),
+    cfg.IntOpt(
+        "shutdown_timeout",
+        default=60,
+        min=1,
+        max=3600,
+        help="Seconds that a guest gets to shut down cleanly before it is powered off.",
+    ),
+    cfg.FloatOpt(
+        "progress_interval",
+        default=1.0,
+        min=0.2,
+        max=60,
+        help="Seconds between progress reports of this host's moves; one message for all.",
+    ),
+]

@@ -1,0 +1,45 @@
+"""Options of the conductor."""
+
+from __future__ import annotations
+
+from oslo_config import cfg
+
+GROUP = "conductor"
+OPTIONS = [
+    cfg.IntOpt(
+        "workers",
+        default=16,
+        min=1,
+        max=256,
+        help="Moves and builds that one conductor process prepares at once; more wait in line.",
+    ),
+    cfg.IntOpt(
+        "max_outbound",
+        default=2,
+        min=1,
+        max=100,
+        help="Live migrations that may leave one host at the same time; the others are queued.",
+    ),
+    cfg.IntOpt(
+        "max_inbound",
+        default=2,
+        min=1,
+        max=100,
+        help="Live migrations that may enter one host at the same time; the others are queued.",
+    ),
+    cfg.IntOpt(
+        "lease",
+        default=60,
+        min=5,
+        max=3600,
+        help="Seconds for which a process owns a move without renewing; after that another "
+        "may take it over.",
+    ),
+    cfg.IntOpt(
+        "tick",
+        default=5,
+        min=1,
+        max=60,
+        help="Seconds between looks at the queue of moves; a finished move also starts the next.",
+    ),
+]

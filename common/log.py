@@ -1,0 +1,30 @@
+"""Logging set up once per process; every line carries the request id."""
+
+from __future__ import annotations
+
+from oslo_config.cfg import ConfigOpts
+from oslo_log import log
+
+FORMAT = (
+    "%(asctime)s.%(msecs)03d %(process)d %(levelname)s %(name)s "
+    "[%(request_id)s] %(instance)s%(message)s"
+)
+PLAIN = "%(asctime)s.%(msecs)03d %(process)d %(levelname)s %(name)s [-] %(instance)s%(message)s"
+QUIET = [
+    "amqp=WARNING",
+    "kombu=WARNING",
+    "oslo.messaging=WARNING",
+    "sqlalchemy=WARNING",
+    "alembic=WARNING",
+    "stevedore=WARNING",
+    "urllib3=WARNING",
+    "waitress=WARNING",
+    "oslo_messaging=WARNING",
+]
+
+
+def start(conf: ConfigOpts, program: str) -> None:
+    """Send this process's log to `log_file`, or to standard error."""
+    log.set_defaults(logging_context_format_string=FORMAT, default_log_levels=QUIET)
+    conf.set_default("logging_default_format_string", PLAIN)
+    log.setup(conf, program)

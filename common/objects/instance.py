@@ -1,0 +1,83 @@
+"""A server and what was done to it."""
+
+from __future__ import annotations
+
+from oslo_versionedobjects import fields
+from oslo_versionedobjects.base import VersionedObjectRegistry
+
+from common.objects import base
+
+
+@VersionedObjectRegistry.register
+class Instance(base.Value):
+    """A server: what it should be, where it is, and what is being done to it.
+
+    `run_token` is fresh for every start of the guest and stands in the
+    domain's metadata; `generation` rises with every change of state.
+    """
+
+    VERSION = "1.0"
+    fields = {
+        "uuid": fields.StringField(),
+        "name": fields.StringField(),
+        "hostname": fields.StringField(default=""),
+        "description": fields.StringField(nullable=True, default=None),
+        "project_id": fields.StringField(),
+        "user_id": fields.StringField(),
+        "host": fields.StringField(nullable=True, default=None),
+        "availability_zone": fields.StringField(nullable=True, default=None),
+        "pinned_zone": fields.StringField(nullable=True, default=None),
+        "vm_state": fields.StringField(default="building"),
+        "task_state": fields.StringField(nullable=True, default=None),
+        "power_state": fields.IntegerField(default=0),
+        "generation": fields.IntegerField(default=0),
+        "run_token": fields.StringField(default=""),
+        "flavor": fields.ObjectField("Flavor"),
+        "image": fields.ObjectField("Image", nullable=True, default=None),
+        "kernel": fields.ObjectField("Image", nullable=True, default=None),
+        "ramdisk": fields.ObjectField("Image", nullable=True, default=None),
+        "ports": fields.ListOfObjectsField("Port", default=[]),
+        "metadata": fields.DictOfStringsField(default={}),
+        "progress": fields.IntegerField(default=0),  # percent of the current task
+        "fault_code": fields.StringField(nullable=True, default=None),
+        "fault_message": fields.StringField(nullable=True, default=None),
+        "fault_at": fields.DateTimeField(nullable=True, default=None),
+        "created_at": fields.DateTimeField(nullable=True, default=None),
+        "updated_at": fields.DateTimeField(nullable=True, default=None),
+        "launched_at": fields.DateTimeField(nullable=True, default=None),
+        "terminated_at": fields.DateTimeField(nullable=True, default=None),
+    }
+
+
+@VersionedObjectRegistry.register
+class InstanceAction(base.Value):
+    """One thing that somebody asked of a server."""
+
+    VERSION = "1.0"
+    fields = {
+        "request_id": fields.StringField(),
+        "instance_uuid": fields.StringField(),
+        "action": fields.StringField(),
+        "user_id": fields.StringField(),
+        "project_id": fields.StringField(),
+        "message": fields.StringField(nullable=True, default=None),
+        "started_at": fields.DateTimeField(),
+        "updated_at": fields.DateTimeField(nullable=True, default=None),
+        "finished_at": fields.DateTimeField(nullable=True, default=None),
+        "events": fields.ListOfObjectsField("InstanceEvent", default=[]),
+    }
+
+
+@VersionedObjectRegistry.register
+class InstanceEvent(base.Value):
+    """One part of an action on one host; a result of None is still going on."""
+
+    VERSION = "1.0"
+    fields = {
+        "event": fields.StringField(),
+        "host": fields.StringField(nullable=True, default=None),
+        "started_at": fields.DateTimeField(),
+        "finished_at": fields.DateTimeField(nullable=True, default=None),
+        "result": fields.StringField(nullable=True, default=None),  # Success or Error
+        "details": fields.StringField(nullable=True, default=None),
+    }

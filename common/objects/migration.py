@@ -1,0 +1,162 @@
+"""A move: its row, its journal, its progress, and what both hosts agreed on."""
+
+from __future__ import annotations
+
+from oslo_versionedobjects import fields
+from oslo_versionedobjects.base import VersionedObjectRegistry
+
+from common.objects import base
+
+
+@VersionedObjectRegistry.register
+class Migration(base.Value):
+    """One move of one server.
+
+    `generation` rises each time somebody else takes the move over; a write
+    or message with an older one is refused.
+    """
+
+    VERSION = "1.0"
+    fields = {
+        "id": fields.IntegerField(nullable=True, default=None),
+        "uuid": fields.StringField(),
+        "type": fields.StringField(),
+        "status": fields.StringField(default="accepted"),
+        "instance_uuid": fields.StringField(),
+        "source": fields.StringField(),
+        "destination": fields.StringField(nullable=True, default=None),
+        "generation": fields.IntegerField(default=0),
+        "owner": fields.StringField(nullable=True, default=None),
+        "lease_until": fields.DateTimeField(nullable=True, default=None),
+        "policy": fields.DictOfStringsField(default={}),
+        "block_migration": fields.BooleanField(nullable=True, default=None),  # None: auto
+        "disk_over_commit": fields.BooleanField(default=False),
+        "requested_host": fields.StringField(nullable=True, default=None),
+        "request_id": fields.StringField(),
+        "user_id": fields.StringField(),
+        "project_id": fields.StringField(),
+        "error_code": fields.StringField(nullable=True, default=None),
+        "error_message": fields.StringField(nullable=True, default=None),
+        "failed_step": fields.StringField(nullable=True, default=None),
+        "failed_host": fields.StringField(nullable=True, default=None),
+        "progress": fields.ObjectField("MigrationProgress", nullable=True, default=None),
+        "data": fields.ObjectField("LibvirtLiveMigrateData", nullable=True, default=None),
+        "downtime_ms": fields.IntegerField(nullable=True, default=None),
+        "job_ms": fields.IntegerField(nullable=True, default=None),  # libvirt's own total
+        "created_at": fields.DateTimeField(nullable=True, default=None),
+        "updated_at": fields.DateTimeField(nullable=True, default=None),
+        "finished_at": fields.DateTimeField(nullable=True, default=None),
+    }
+
+
+@VersionedObjectRegistry.register
+class MigrationStep(base.Value):
+    """One step in a move's journal: (move, step, host, attempt) happens once."""
+
+    VERSION = "1.0"
+    fields = {
+        "migration_uuid": fields.StringField(),
+        "step": fields.StringField(),
+        "host": fields.StringField(),
+        "attempt": fields.IntegerField(default=1),
+        "state": fields.StringField(default="started"),
+        "started_at": fields.DateTimeField(),
+        "finished_at": fields.DateTimeField(nullable=True, default=None),
+        "error_code": fields.StringField(nullable=True, default=None),
+        "error": fields.StringField(nullable=True, default=None),
+    }
+
+
+@VersionedObjectRegistry.register
+class MigrationProgress(base.Value):
+    """How far a running move is, in bytes; `percent` never goes back."""
+
+    VERSION = "1.0"
+    fields = {
+        "migration_uuid": fields.StringField(),
+        "generation": fields.IntegerField(default=0),
+        "percent": fields.IntegerField(default=0),
+        "memory_total": fields.IntegerField(default=0),
+        "memory_processed": fields.IntegerField(default=0),
+        "memory_remaining": fields.IntegerField(default=0),
+        "disk_total": fields.IntegerField(default=0),
+        "disk_processed": fields.IntegerField(default=0),
+        "disk_remaining": fields.IntegerField(default=0),
+        "rate": fields.IntegerField(default=0),  # bytes per second
+        "dirty_rate": fields.IntegerField(default=0),  # bytes per second
+        "iteration": fields.IntegerField(default=0),
+        "elapsed_ms": fields.IntegerField(default=0),
+        "eta_ms": fields.IntegerField(nullable=True, default=None),
+    }
+
+
+@VersionedObjectRegistry.register
+class MoveReport(base.Value):
+    """What a compute tells the conductor about its move, in one message.
+
+    The status goes from `expected` to `status` if the generation still holds;
+    `steps` are journal rows begun or ended since the last report.
+    """
+
+    VERSION = "1.0"
+    fields = {
+        "migration_uuid": fields.StringField(),
+        "generation": fields.IntegerField(),
+        "host": fields.StringField(),
+        "expected": fields.ListOfStringsField(),
+        "status": fields.StringField(),
+        "power_state": fields.IntegerField(nullable=True, default=None),
+        "steps": fields.ListOfObjectsField("MigrationStep", default=[]),
+        "progress": fields.ObjectField("MigrationProgress", nullable=True, default=None),
+        "downtime_ms": fields.IntegerField(nullable=True, default=None),
+        "job_ms": fields.IntegerField(nullable=True, default=None),
+        "error_code": fields.StringField(nullable=True, default=None),
+        "error_message": fields.StringField(nullable=True, default=None),
+        "failed_step": fields.StringField(nullable=True, default=None),
+        "failed_host": fields.StringField(nullable=True, default=None),
+    }
+
+
+@VersionedObjectRegistry.register
+class DiskInfo(base.Value):
+    """One disk of a guest as its host sees it."""
+
+    VERSION = "1.0"
+    fields = {
+        "target": fields.StringField(),  # vda
+        "path": fields.StringField(),
+        "format": fields.StringField(),
+        "virtual_bytes": fields.IntegerField(),
+        "allocated_bytes": fields.IntegerField(),
+        "image_id": fields.StringField(nullable=True, default=None),  # base image, if any
+    }
+
+
+@VersionedObjectRegistry.register
+class LibvirtLiveMigrateData(base.Value):
+    """What source and destination learn of each other before a live migration.
+
+    The destination fills its part, then the source its own and decides
+    `block_migration`; `created` lists the paths that this attempt made at the
+    destination, and only those are removed on undo.
+    """
+
+    VERSION = "1.1"
+    ADDED = {"1.1": {"unsafe": False}}
+    fields = {
+        "migration_uuid": fields.StringField(),
+        "block_migration": fields.BooleanField(nullable=True, default=None),
+        "disk_over_commit": fields.BooleanField(default=False),
+        # filled by the destination's check
+        "test_file": fields.StringField(nullable=True, default=None),  # name in instances_path
+        "destination_address": fields.StringField(default=""),
+        "destination_uri": fields.StringField(default=""),
+        "destination_free_bytes": fields.IntegerField(default=0),
+        "destination_facts": fields.ObjectField("HostFacts", nullable=True, default=None),
+        # filled by the source's check
+        "is_shared": fields.BooleanField(nullable=True, default=None),
+        "disks": fields.ListOfObjectsField("DiskInfo", default=[]),
+        # filled by pre_live_migration
+        "created": fields.ListOfStringsField(default=[]),
+        "unsafe": fields.BooleanField(default=False),  # Whimbrel vouches for shared storage
+    }

@@ -1,0 +1,155 @@
+"""The bus: clients and servers of the declared interfaces, over oslo.messaging.
+
+Guarantees: a call ends within its timeout, or within `broker_wait` when the
+broker is away; an error on purpose arrives as the same class with the same
+sentence and nothing else; an unexpected one arrives as RemoteError and leaves
+its traceback in the log of the service that failed. Messages are acknowledged
+before they are dispatched: a crash loses them, so every cast is safe to lose.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+from typing import cast
+from typing import TYPE_CHECKING
+from typing import TypeVar
+
+import oslo_messaging as messaging
+from oslo_messaging import exceptions
+from oslo_messaging.rpc import dispatcher
+
+from common import context as contexts
+from common import errors
+from common.config import load
+from rpc import interface
+from rpc import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from oslo_config.cfg import ConfigOpts
+
+    from common.context import Context
+
+LOG = logging.getLogger(__name__)
+I = TypeVar("I", bound=interface.Interface)  # noqa: E741 - the usual name of one type
+
+# The bus answers these itself; the words are for whoever waits.
+AWAY = (
+    exceptions.MessageDeliveryFailure,
+    messaging.ClientSendError,
+    ConnectionError,
+)
+
+
+class Bus:
+    """One process's connection to the broker; made once and passed on."""
+
+    def __init__(self, conf: ConfigOpts) -> None:
+        """Set the transport up; nothing is connected before the first use."""
+        self._conf = conf
+        self._transport = messaging.get_rpc_transport(load.messaging(), url=conf.transport_url)
+        self._serializer = wire.Serializer()
+
+    def client(self, kind: type[I], server: str | None = None) -> I:
+        """Make the calling half of an interface, for one server or for any of the topic."""
+        target = messaging.Target(topic=kind.TOPIC, version=kind.VERSION, server=server)
+        client = messaging.get_rpc_client(
+            self._transport, target, serializer=self._serializer, retry=0
+        )
+        caller = _Caller(client, kind.TOPIC, server)
+        body: dict[str, Any] = {
+            name: _calling(caller, method) for name, method in interface.methods(kind).items()
+        }
+        return cast("I", type(f"{kind.__name__}Client", (kind,), body)())
+
+    def serve(self, manager: interface.Interface, server: str, threads: int) -> messaging.RPCServer:
+        """Make the serving half; `start()` and `stop()` it."""
+        kind = type(manager)
+        target = messaging.Target(topic=kind.TOPIC, server=server)
+        endpoint = _endpoint(manager, f"{kind.TOPIC} {server}")
+        made = messaging.get_rpc_server(
+            self._transport,
+            target,
+            [endpoint],
+            executor="threading",
+            serializer=self._serializer,
+            access_policy=dispatcher.ExplicitRPCAccessPolicy,
+        )
+        made.conf.set_override("executor_thread_pool_size", threads)
+        return made
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self._transport.cleanup()
+
+
+class _Caller:
+    """Sends one message, and puts what went wrong into our own words."""
+
+    def __init__(self, client: messaging.RPCClient, topic: str, server: str | None) -> None:
+        self._client = client
+        self._whom = f"{topic} on {server}" if server else topic
+
+    def send(self, method: interface.Method, context: Context, values: dict[str, Any]) -> Any:  # noqa: ANN401 - any method's result
+        try:
+            return self._send(method, context, values)
+        except exceptions.MessagingTimeout as late:
+            raise errors.NoAnswer(
+                f"{self._whom} did not answer {method.name} within {method.timeout:g} s; "
+                "see whether it is up: whimbrel service list"
+            ) from late
+        except AWAY as away:
+            raise errors.BusDown(
+                f"the message broker cannot be reached, so {method.name} was not sent; "
+                "try again when it is back"
+            ) from away
+
+    def _send(self, method: interface.Method, context: Context, values: dict[str, Any]) -> Any:  # noqa: ANN401 - any method's result
+        prepared = self._client.prepare(version=method.since, timeout=method.timeout or None)
+        if not method.waits:
+            prepared.cast(context, method.name, **values)
+            return None
+        return wire.open_answer(prepared.call(context, method.name, **values))
+
+
+def _calling(caller: _Caller, method: interface.Method) -> Callable[..., Any]:
+    def send(self: object, context: Context, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - any method's result
+        bound = method.signature.bind(self, context, *args, **kwargs)
+        bound.apply_defaults()
+        values = dict(bound.arguments)
+        del values["self"], values["context"]
+        return caller.send(method, context, values)
+
+    return send
+
+
+def _endpoint(manager: interface.Interface, whom: str) -> object:
+    """Expose the declared methods, and only those."""
+    body: dict[str, Any] = {"target": messaging.Target(version=type(manager).VERSION)}
+    for name, method in interface.methods(type(manager)).items():
+        body[name] = messaging.expose(_serving(getattr(manager, name), method, whom))
+    return type("Endpoint", (), body)()
+
+
+def _serving(
+    handle: Callable[..., Any], method: interface.Method, whom: str
+) -> Callable[..., dict[str, Any]]:
+    def serve(_self: object, values: dict[str, Any], **kwargs: object) -> dict[str, Any]:
+        context = contexts.rebuild(values)
+        try:
+            return wire.answer(handle(context, **kwargs))
+        except errors.Error as refusal:
+            LOG.info("%s: %s", method.name, refusal)
+            return wire.refusal(refusal)
+        except Exception:
+            LOG.exception("%s failed", method.name)
+            return wire.refusal(
+                errors.RemoteError(
+                    f"{whom} failed unexpectedly in {method.name}; its log has the reason "
+                    f"under {context.request_id}"
+                )
+            )
+
+    return serve

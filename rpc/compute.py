@@ -1,0 +1,90 @@
+"""What the compute of one host does for the conductor and for other computes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rpc import interface
+
+if TYPE_CHECKING:
+    from common import objects
+    from common.context import Context
+
+
+class Compute(interface.Interface):
+    """Drives the hypervisor of its host; addressed by host name."""
+
+    TOPIC = "compute"
+    VERSION = "1.0"
+
+    @interface.cast(since="1.0")
+    def build_server(self, context: Context, instance: objects.Instance) -> None:
+        """Make the server's disks and start it; ends in conductor.operation_ended("build").
+
+        A guest that is there already is left as it is and reported.
+        """
+
+    @interface.cast(since="1.0")
+    def operate(self, context: Context, instance: objects.Instance, operation: str) -> None:
+        """Do one of states.OPERATIONS; ends in conductor.operation_ended.
+
+        A guest that is already in the wanted state is reported as done.
+        """
+
+    @interface.call(since="1.0", timeout=60)
+    def check_can_live_migrate_destination(
+        self,
+        context: Context,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+    ) -> objects.LibvirtLiveMigrateData:
+        """Check as the destination, changing nothing but the test file that it leaves."""
+
+    @interface.call(since="1.0", timeout=60)
+    def check_can_live_migrate_source(
+        self,
+        context: Context,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+    ) -> objects.LibvirtLiveMigrateData:
+        """Check as the source: is the test file seen here, and does everything fit together."""
+
+    @interface.cast(since="1.0")
+    def check_can_live_migrate_destination_cleanup(
+        self, context: Context, data: objects.LibvirtLiveMigrateData
+    ) -> None:
+        """Remove the test file; one that stays because this was lost is removed at the start."""
+
+    @interface.cast(since="1.0")
+    def live_migration(
+        self, context: Context, instance: objects.Instance, migration: objects.Migration
+    ) -> None:
+        """Move the guest from here to migration.destination; its slot is held already.
+
+        A repeat for a move that is already going on here changes nothing.
+        """
+
+    @interface.call(since="1.0", timeout=600)
+    def pre_live_migration(
+        self, context: Context, instance: objects.Instance, migration: objects.Migration
+    ) -> objects.LibvirtLiveMigrateData:
+        """Prepare the destination: base images, directory, target disks, bridges.
+
+        What fails is undone before the error goes back.
+        """
+
+    @interface.call(since="1.0", timeout=120)
+    def post_live_migration_at_destination(
+        self, context: Context, instance: objects.Instance, migration: objects.Migration
+    ) -> int:
+        """See the guest run here, make its domain permanent; gives its power state."""
+
+    @interface.call(since="1.0", timeout=120)
+    def rollback_live_migration_at_destination(
+        self, context: Context, instance: objects.Instance, migration: objects.Migration
+    ) -> None:
+        """Remove what this attempt created here and nothing else; never a running guest."""
+
+    @interface.call(since="1.0", timeout=30)
+    def abort_live_migration(self, context: Context, migration: str) -> None:
+        """Stop the hypervisor's job of this move; raises WrongState when none runs here."""

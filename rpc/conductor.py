@@ -1,0 +1,131 @@
+"""What the conductor does for others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rpc import interface
+
+if TYPE_CHECKING:
+    from common import objects
+    from common.context import Context
+
+
+class Conductor(interface.Interface):
+    """The only writer of server, migration and allocation state."""
+
+    TOPIC = "conductor"
+    VERSION = "1.0"
+
+    # ---- for the API ----
+
+    @interface.call(since="1.0", timeout=30)
+    def create_server(self, context: Context, request: objects.NewServer) -> objects.Instance:
+        """Write the server as building and start looking for a host; returns at once."""
+
+    @interface.call(since="1.0", timeout=30)
+    def operate(self, context: Context, server: str, operation: str) -> None:
+        """Begin one of states.OPERATIONS on the server, or raise WrongState."""
+
+    @interface.call(since="1.0", timeout=30)
+    def update_server(self, context: Context, server: str, changes: dict[str, str]) -> None:
+        """Change the name or description of a server."""
+
+    @interface.call(since="1.0", timeout=30)
+    def replace_metadata(
+        self, context: Context, server: str, metadata: dict[str, str]
+    ) -> dict[str, str]:
+        """Make this the server's whole metadata."""
+
+    @interface.call(since="1.0", timeout=180)
+    def live_migrate(
+        self,
+        context: Context,
+        server: str,
+        host: str | None,
+        block_migration: bool | None,
+        disk_over_commit: bool,
+        wait: bool,
+    ) -> objects.Migration:
+        """Begin a live migration and give its row.
+
+        A block_migration of None means auto. With `wait` the checks are made
+        before the answer and their refusals are raised (NoValidHost,
+        CheckFailed); without, they end up in the row.
+        """
+
+    @interface.call(since="1.0", timeout=60)
+    def abort_migration(self, context: Context, server: str, migration: str) -> None:
+        """Cancel a queued live migration or stop a running one; else raise WrongState."""
+
+    @interface.call(since="1.0", timeout=30)
+    def create_flavor(self, context: Context, flavor: objects.Flavor) -> objects.Flavor:
+        """Write a flavor, or raise Exists."""
+
+    @interface.call(since="1.0", timeout=30)
+    def delete_flavor(self, context: Context, flavor: str) -> None:
+        """Remove a flavor; servers keep their copies."""
+
+    @interface.call(since="1.0", timeout=30)
+    def update_extra_specs(
+        self, context: Context, flavor: str, specs: dict[str, str], remove: list[str]
+    ) -> dict[str, str]:
+        """Set and remove extra specs of a flavor and give all of them."""
+
+    @interface.call(since="1.0", timeout=30)
+    def create_network(self, context: Context, network: objects.Network) -> objects.Network:
+        """Write a network, or raise Exists."""
+
+    @interface.call(since="1.0", timeout=30)
+    def delete_network(self, context: Context, network: str) -> None:
+        """Remove a network that no server uses."""
+
+    @interface.call(since="1.0", timeout=30)
+    def update_service(
+        self,
+        context: Context,
+        service: str,
+        disabled: bool | None,
+        reason: str | None,
+        forced_down: bool | None,
+    ) -> objects.Service:
+        """Enable, disable or force down a service by its uuid; None leaves as it is."""
+
+    # ---- for every service ----
+
+    @interface.call(since="1.0", timeout=10)
+    def report(
+        self, context: Context, service: objects.Service, node: objects.ComputeNode | None
+    ) -> None:
+        """Take a service's heartbeat and, from compute, what its host has."""
+
+    # ---- for compute ----
+
+    @interface.call(since="1.0", timeout=60)
+    def operation_ended(  # noqa: PLR0913 - one report
+        self,
+        context: Context,
+        server: str,
+        host: str,
+        operation: str,
+        generation: int,
+        error_code: str | None,
+        error_message: str | None,
+        power_state: int,
+    ) -> None:
+        """Write how an operation, or "build", ended on the host; a repeat changes nothing."""
+
+    @interface.call(since="1.0", timeout=60)
+    def move_report(self, context: Context, report: objects.MoveReport) -> objects.Migration:
+        """Write a change of a move's status with its steps, and give the row as it is then.
+
+        Raises StaleWrite when the generation or status is not the expected
+        one. A terminal status also settles server, allocations and queue; a
+        repeat of the same report gives the same answer.
+        """
+
+    @interface.cast(since="1.0")
+    def move_progress(
+        self, context: Context, host: str, progress: list[objects.MigrationProgress]
+    ) -> None:
+        """Write the progress of all running moves of a host; the next report replaces it."""

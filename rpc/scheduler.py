@@ -1,0 +1,27 @@
+"""What the scheduler does for others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rpc import interface
+
+if TYPE_CHECKING:
+    from common import objects
+    from common.context import Context
+
+
+class Scheduler(interface.Interface):
+    """Chooses hosts, and claims what it chooses."""
+
+    TOPIC = "scheduler"
+    VERSION = "1.0"
+
+    @interface.call(since="1.0", timeout=30)
+    def select_destinations(self, context: Context, spec: objects.RequestSpec) -> objects.Selection:
+        """Choose the best host and write its claim in one go.
+
+        Raises NoValidHost whose facts["reasons"] is {host: reason with numbers}.
+        A repeat for a consumer that holds a claim replaces nothing: it gives
+        the host already claimed.
+        """

@@ -1,0 +1,187 @@
+"""The contract of a hypervisor driver: everything compute asks of a host.
+
+Every method may block; compute calls them from native threads. Errors are
+those of common.errors: GuestNotFound, HypervisorError and what each method
+names. Every method that changes something may be repeated.
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import NamedTuple
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from common import objects
+    from common import states
+
+
+class Guest(NamedTuple):
+    """What the hypervisor says of one guest now."""
+
+    uuid: str
+    power: states.Power
+    run_token: str
+    permanent: bool  # its definition outlives it
+
+
+class Capacity(NamedTuple):
+    """What the host has, in cores, MiB and GiB, and what was measured."""
+
+    facts: objects.HostFacts
+    vcpus: int
+    memory_mb: int
+    local_gb: int
+    disk_available_least: int
+    running_vms: int
+
+
+class Files(NamedTuple):
+    """Checked local copies of a server's images, as paths; None where it has none."""
+
+    disk: str | None
+    kernel: str | None
+    ramdisk: str | None
+
+
+class JobEnd(NamedTuple):
+    """How the hypervisor ended a live migration.
+
+    `gone` means that the guest runs at the destination; else it is untouched
+    at the source and `reason` says why.
+    """
+
+    gone: bool
+    cancelled: bool
+    reason: str
+    downtime_ms: int | None
+    job_ms: int | None
+
+
+class Driver(abc.ABC):
+    """One hypervisor host."""
+
+    # ---- the host ----
+
+    @abc.abstractmethod
+    def start(self) -> None:
+        """Connect, and remove test files that earlier checks left; wait for the daemon."""
+
+    @abc.abstractmethod
+    def stop(self) -> None:
+        """Let the connection go."""
+
+    @abc.abstractmethod
+    def capacity(self) -> Capacity:
+        """Measure the host."""
+
+    @abc.abstractmethod
+    def guests(self) -> list[Guest]:
+        """List every guest of the host."""
+
+    @abc.abstractmethod
+    def guest(self, uuid: str) -> Guest | None:
+        """Give one guest, or None when the host does not know it."""
+
+    # ---- a server on this host ----
+
+    @abc.abstractmethod
+    def build(self, instance: objects.Instance, files: Files) -> None:
+        """Make the disks and start the guest with the instance's run token."""
+
+    @abc.abstractmethod
+    def power_on(self, instance: objects.Instance, files: Files) -> None:
+        """Start a guest that is shut down, from its disks as they are."""
+
+    @abc.abstractmethod
+    def shut_down(self, instance: objects.Instance, timeout: int) -> None:
+        """Ask the guest to shut down, and power it off after `timeout` seconds."""
+
+    @abc.abstractmethod
+    def power_off(self, instance: objects.Instance) -> None:
+        """Pull the plug; a guest that is off stays off."""
+
+    @abc.abstractmethod
+    def pause(self, instance: objects.Instance) -> None:
+        """Stop the guest's processors; memory stays."""
+
+    @abc.abstractmethod
+    def unpause(self, instance: objects.Instance) -> None:
+        """Let the guest's processors go on."""
+
+    @abc.abstractmethod
+    def destroy(self, instance: objects.Instance) -> None:
+        """Remove guest, definition and disks; what is gone already is fine."""
+
+    # ---- a live migration, at its destination ----
+
+    @abc.abstractmethod
+    def check_destination(
+        self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
+    ) -> objects.LibvirtLiveMigrateData:
+        """Fill in the destination's part and leave the test file; raise CheckFailed kinds."""
+
+    @abc.abstractmethod
+    def clean_check(self, data: objects.LibvirtLiveMigrateData) -> None:
+        """Remove the test file."""
+
+    @abc.abstractmethod
+    def prepare(
+        self,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+        files: Files,
+    ) -> objects.LibvirtLiveMigrateData:
+        """Make ready for the guest: directory, target disks (local disks only), bridges.
+
+        `data.created` of the answer lists every path made. DiskExists when
+        another attempt's or server's files are there.
+        """
+
+    @abc.abstractmethod
+    def finish(
+        self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
+    ) -> states.Power:
+        """See that the guest is here and make its definition permanent; GuestNotFound if not."""
+
+    @abc.abstractmethod
+    def undo(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> None:
+        """Remove what this attempt created, by `data.created` and by its own record.
+
+        Raises Conflict, removing nothing, when the guest runs here.
+        """
+
+    # ---- a live migration, at its source ----
+
+    @abc.abstractmethod
+    def check_source(
+        self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
+    ) -> objects.LibvirtLiveMigrateData:
+        """Look for the test file, list the disks, decide block_migration; raise CheckFailed."""
+
+    @abc.abstractmethod
+    def migrate(
+        self,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+        watch: Callable[[objects.MigrationProgress], None],
+    ) -> JobEnd:
+        """Move the guest; returns when the hypervisor's job has ended, however it ended.
+
+        `watch` is called with fresh progress at least twice a second and on
+        every iteration; it must not block. Never raises for a failed job.
+        """
+
+    @abc.abstractmethod
+    def abort(self, uuid: str) -> None:
+        """Stop the running migration job of the guest; WrongState when there is none."""
+
+    @abc.abstractmethod
+    def leave(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> None:
+        """Remove what a guest that moved away left here: definition and local disks.
+
+        Disks on shared storage stay. Raises Conflict when the guest still
+        runs here.
+        """
