@@ -15,7 +15,7 @@ from oslo_versionedobjects import base
 from oslo_versionedobjects import exception
 
 
-class Value(base.VersionedObject, base.ComparableVersionedObject):  # type: ignore[misc]
+class Value(base.VersionedObject, base.ComparableVersionedObject):
     """A value on the wire: compared by content, made whole, never saved.
 
     `ADDED` names, per version, the fields that came with it and their defaults.
@@ -27,9 +27,12 @@ class Value(base.VersionedObject, base.ComparableVersionedObject):  # type: igno
     ADDED: ClassVar[dict[str, dict[str, Any]]] = {}
 
     def __init__(self, **values: Any) -> None:  # noqa: ANN401 - a field takes what it coerces
-        """Set the given fields; every other one takes its default, where it has one."""
+        """Set the given fields; others take their default, a nullable one None."""
         super().__init__(**values)
         self.obj_set_defaults()
+        for name, field in self.fields.items():
+            if field.nullable and not self.obj_attr_is_set(name):
+                setattr(self, name, None)
 
     def replace(self, **values: Any) -> Self:  # noqa: ANN401 - a field takes what it coerces
         """Give a copy with other values in these fields."""
@@ -53,9 +56,9 @@ class Value(base.VersionedObject, base.ComparableVersionedObject):  # type: igno
         try:
             found: type[Any] = super().obj_class_from_name(objname, objver)
         except exception.IncompatibleObjectVersion as wrong:
-            if _number(objver)[0] != _number(wrong.supported)[0]:
+            if _number(objver)[0] != _number(wrong.kwargs["supported"])[0]:
                 raise
-            found = super().obj_class_from_name(objname, wrong.supported)
+            found = super().obj_class_from_name(objname, wrong.kwargs["supported"])
         return found
 
     @classmethod

@@ -23,7 +23,7 @@ class Flavor(base.Value):
         "swap_mb": fields.IntegerField(default=0),  # MiB
         "is_public": fields.BooleanField(default=True),
         "disabled": fields.BooleanField(default=False),
-        "description": fields.StringField(nullable=True, default=None),
+        "description": fields.StringField(nullable=True),
         "extra_specs": fields.DictOfStringsField(default={}),
     }
 
@@ -59,9 +59,9 @@ class Network(base.Value):
         "id": fields.StringField(),
         "name": fields.StringField(),
         "bridge": fields.StringField(),
-        "cidr": fields.StringField(nullable=True, default=None),
-        "pool_start": fields.StringField(nullable=True, default=None),
-        "pool_end": fields.StringField(nullable=True, default=None),
+        "cidr": fields.StringField(nullable=True),
+        "pool_start": fields.StringField(nullable=True),
+        "pool_end": fields.StringField(nullable=True),
     }
 
 
@@ -76,5 +76,5 @@ class Port(base.Value):
         "network": fields.StringField(),  # the network's name
         "bridge": fields.StringField(),
         "mac": fields.StringField(),
-        "address": fields.StringField(nullable=True, default=None),  # IPv4
+        "address": fields.StringField(nullable=True),  # IPv4
     }

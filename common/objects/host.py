@@ -14,18 +14,18 @@ class Service(base.Value):
 
     VERSION = "1.0"
     fields = {
-        "id": fields.IntegerField(nullable=True, default=None),
+        "id": fields.IntegerField(nullable=True),
         "uuid": fields.StringField(),
         "host": fields.StringField(),
         "binary": fields.StringField(),  # nova-compute and so on, as clients expect
         "topic": fields.StringField(),
         "zone": fields.StringField(default="internal"),
         "disabled": fields.BooleanField(default=False),
-        "disabled_reason": fields.StringField(nullable=True, default=None),
+        "disabled_reason": fields.StringField(nullable=True),
         "forced_down": fields.BooleanField(default=False),
         "report_count": fields.IntegerField(default=0),
-        "last_seen": fields.DateTimeField(nullable=True, default=None),
-        "updated_at": fields.DateTimeField(nullable=True, default=None),
+        "last_seen": fields.DateTimeField(nullable=True),
+        "updated_at": fields.DateTimeField(nullable=True),
         "up": fields.BooleanField(default=False),  # as of reading
     }
 
@@ -57,7 +57,7 @@ class ComputeNode(base.Value):
 
     VERSION = "1.0"
     fields = {
-        "id": fields.IntegerField(nullable=True, default=None),
+        "id": fields.IntegerField(nullable=True),
         "uuid": fields.StringField(),
         "host": fields.StringField(),
         "facts": fields.ObjectField("HostFacts"),
@@ -72,12 +72,12 @@ class ComputeNode(base.Value):
         "cpu_ratio": fields.FloatField(default=1.0),
         "ram_ratio": fields.FloatField(default=1.0),
         "disk_ratio": fields.FloatField(default=1.0),
-        "disk_available_least": fields.IntegerField(nullable=True, default=None),  # GiB
+        "disk_available_least": fields.IntegerField(nullable=True),  # GiB
         "running_vms": fields.IntegerField(default=0),
         # filled when read: from allocations
         "vcpus_used": fields.IntegerField(default=0),
         "memory_mb_used": fields.IntegerField(default=0),
         "local_gb_used": fields.IntegerField(default=0),
-        "service": fields.ObjectField("Service", nullable=True, default=None),
-        "updated_at": fields.DateTimeField(nullable=True, default=None),
+        "service": fields.ObjectField("Service", nullable=True),
+        "updated_at": fields.DateTimeField(nullable=True),
     }

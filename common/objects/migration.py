@@ -18,34 +18,34 @@ class Migration(base.Value):
 
     VERSION = "1.0"
     fields = {
-        "id": fields.IntegerField(nullable=True, default=None),
+        "id": fields.IntegerField(nullable=True),
         "uuid": fields.StringField(),
         "type": fields.StringField(),
         "status": fields.StringField(default="accepted"),
         "instance_uuid": fields.StringField(),
         "source": fields.StringField(),
-        "destination": fields.StringField(nullable=True, default=None),
+        "destination": fields.StringField(nullable=True),
         "generation": fields.IntegerField(default=0),
-        "owner": fields.StringField(nullable=True, default=None),
-        "lease_until": fields.DateTimeField(nullable=True, default=None),
+        "owner": fields.StringField(nullable=True),
+        "lease_until": fields.DateTimeField(nullable=True),
         "policy": fields.DictOfStringsField(default={}),
-        "block_migration": fields.BooleanField(nullable=True, default=None),  # None: auto
+        "block_migration": fields.BooleanField(nullable=True),  # None: auto
         "disk_over_commit": fields.BooleanField(default=False),
-        "requested_host": fields.StringField(nullable=True, default=None),
+        "requested_host": fields.StringField(nullable=True),
         "request_id": fields.StringField(),
         "user_id": fields.StringField(),
         "project_id": fields.StringField(),
-        "error_code": fields.StringField(nullable=True, default=None),
-        "error_message": fields.StringField(nullable=True, default=None),
-        "failed_step": fields.StringField(nullable=True, default=None),
-        "failed_host": fields.StringField(nullable=True, default=None),
-        "progress": fields.ObjectField("MigrationProgress", nullable=True, default=None),
-        "data": fields.ObjectField("LibvirtLiveMigrateData", nullable=True, default=None),
-        "downtime_ms": fields.IntegerField(nullable=True, default=None),
-        "job_ms": fields.IntegerField(nullable=True, default=None),  # libvirt's own total
-        "created_at": fields.DateTimeField(nullable=True, default=None),
-        "updated_at": fields.DateTimeField(nullable=True, default=None),
-        "finished_at": fields.DateTimeField(nullable=True, default=None),
+        "error_code": fields.StringField(nullable=True),
+        "error_message": fields.StringField(nullable=True),
+        "failed_step": fields.StringField(nullable=True),
+        "failed_host": fields.StringField(nullable=True),
+        "progress": fields.ObjectField("MigrationProgress", nullable=True),
+        "data": fields.ObjectField("LibvirtLiveMigrateData", nullable=True),
+        "downtime_ms": fields.IntegerField(nullable=True),
+        "job_ms": fields.IntegerField(nullable=True),  # libvirt's own total
+        "created_at": fields.DateTimeField(nullable=True),
+        "updated_at": fields.DateTimeField(nullable=True),
+        "finished_at": fields.DateTimeField(nullable=True),
     }
 
 
@@ -61,9 +61,9 @@ class MigrationStep(base.Value):
         "attempt": fields.IntegerField(default=1),
         "state": fields.StringField(default="started"),
         "started_at": fields.DateTimeField(),
-        "finished_at": fields.DateTimeField(nullable=True, default=None),
-        "error_code": fields.StringField(nullable=True, default=None),
-        "error": fields.StringField(nullable=True, default=None),
+        "finished_at": fields.DateTimeField(nullable=True),
+        "error_code": fields.StringField(nullable=True),
+        "error": fields.StringField(nullable=True),
     }
 
 
@@ -86,7 +86,7 @@ class MigrationProgress(base.Value):
         "dirty_rate": fields.IntegerField(default=0),  # bytes per second
         "iteration": fields.IntegerField(default=0),
         "elapsed_ms": fields.IntegerField(default=0),
-        "eta_ms": fields.IntegerField(nullable=True, default=None),
+        "eta_ms": fields.IntegerField(nullable=True),
     }
 
 
@@ -105,15 +105,15 @@ class MoveReport(base.Value):
         "host": fields.StringField(),
         "expected": fields.ListOfStringsField(),
         "status": fields.StringField(),
-        "power_state": fields.IntegerField(nullable=True, default=None),
+        "power_state": fields.IntegerField(nullable=True),
         "steps": fields.ListOfObjectsField("MigrationStep", default=[]),
-        "progress": fields.ObjectField("MigrationProgress", nullable=True, default=None),
-        "downtime_ms": fields.IntegerField(nullable=True, default=None),
-        "job_ms": fields.IntegerField(nullable=True, default=None),
-        "error_code": fields.StringField(nullable=True, default=None),
-        "error_message": fields.StringField(nullable=True, default=None),
-        "failed_step": fields.StringField(nullable=True, default=None),
-        "failed_host": fields.StringField(nullable=True, default=None),
+        "progress": fields.ObjectField("MigrationProgress", nullable=True),
+        "downtime_ms": fields.IntegerField(nullable=True),
+        "job_ms": fields.IntegerField(nullable=True),
+        "error_code": fields.StringField(nullable=True),
+        "error_message": fields.StringField(nullable=True),
+        "failed_step": fields.StringField(nullable=True),
+        "failed_host": fields.StringField(nullable=True),
     }
 
 
@@ -128,7 +128,7 @@ class DiskInfo(base.Value):
         "format": fields.StringField(),
         "virtual_bytes": fields.IntegerField(),
         "allocated_bytes": fields.IntegerField(),
-        "image_id": fields.StringField(nullable=True, default=None),  # base image, if any
+        "image_id": fields.StringField(nullable=True),  # base image, if any
     }
 
 
@@ -145,16 +145,16 @@ class LibvirtLiveMigrateData(base.Value):
     ADDED = {"1.1": {"unsafe": False}}
     fields = {
         "migration_uuid": fields.StringField(),
-        "block_migration": fields.BooleanField(nullable=True, default=None),
+        "block_migration": fields.BooleanField(nullable=True),
         "disk_over_commit": fields.BooleanField(default=False),
         # filled by the destination's check
-        "test_file": fields.StringField(nullable=True, default=None),  # name in instances_path
+        "test_file": fields.StringField(nullable=True),  # name in instances_path
         "destination_address": fields.StringField(default=""),
         "destination_uri": fields.StringField(default=""),
         "destination_free_bytes": fields.IntegerField(default=0),
-        "destination_facts": fields.ObjectField("HostFacts", nullable=True, default=None),
+        "destination_facts": fields.ObjectField("HostFacts", nullable=True),
         # filled by the source's check
-        "is_shared": fields.BooleanField(nullable=True, default=None),
+        "is_shared": fields.BooleanField(nullable=True),
         "disks": fields.ListOfObjectsField("DiskInfo", default=[]),
         # filled by pre_live_migration
         "created": fields.ListOfStringsField(default=[]),

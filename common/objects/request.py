@@ -21,9 +21,9 @@ class RequestSpec(base.Value):
         "instance_uuid": fields.StringField(),
         "consumer": fields.StringField(),
         "flavor": fields.ObjectField("Flavor"),
-        "image": fields.ObjectField("Image", nullable=True, default=None),
-        "availability_zone": fields.StringField(nullable=True, default=None),
-        "requested_host": fields.StringField(nullable=True, default=None),
+        "image": fields.ObjectField("Image", nullable=True),
+        "availability_zone": fields.StringField(nullable=True),
+        "requested_host": fields.StringField(nullable=True),
         "ignore_hosts": fields.ListOfStringsField(default=[]),
     }
 
@@ -49,13 +49,13 @@ class NewServer(base.Value):
     fields = {
         "name": fields.StringField(),
         "hostname": fields.StringField(default=""),
-        "description": fields.StringField(nullable=True, default=None),
+        "description": fields.StringField(nullable=True),
         "flavor": fields.ObjectField("Flavor"),
-        "image": fields.ObjectField("Image", nullable=True, default=None),
-        "kernel": fields.ObjectField("Image", nullable=True, default=None),
-        "ramdisk": fields.ObjectField("Image", nullable=True, default=None),
+        "image": fields.ObjectField("Image", nullable=True),
+        "kernel": fields.ObjectField("Image", nullable=True),
+        "ramdisk": fields.ObjectField("Image", nullable=True),
         "networks": fields.ListOfStringsField(default=[]),  # network ids
-        "availability_zone": fields.StringField(nullable=True, default=None),
-        "requested_host": fields.StringField(nullable=True, default=None),
+        "availability_zone": fields.StringField(nullable=True),
+        "requested_host": fields.StringField(nullable=True),
         "metadata": fields.DictOfStringsField(default={}),
     }
