@@ -2,7 +2,8 @@
 
 Every method may block; compute calls them from native threads. Errors are
 those of common.errors: GuestNotFound, HypervisorError and what each method
-names. Every method that changes something may be repeated.
+names. Every method that changes something may be repeated. No method starts a
+thread: who needs one (events, a job's progress beside the job) brings it.
 """
 
 from __future__ import annotations
@@ -46,6 +47,18 @@ class Files(NamedTuple):
     ramdisk: str | None
 
 
+class Event(NamedTuple):
+    """Something that the hypervisor did to a guest, told as it happened.
+
+    `power` is what the event implies; the truth is Driver.guest(). `detail`
+    is the hypervisor's own word: started, stopped, suspended, resumed ...
+    """
+
+    uuid: str
+    power: states.Power
+    detail: str
+
+
 class JobEnd(NamedTuple):
     """How the hypervisor ended a live migration.
 
@@ -72,6 +85,19 @@ class Driver(abc.ABC):
     @abc.abstractmethod
     def stop(self) -> None:
         """Let the connection go."""
+
+    @abc.abstractmethod
+    def run_events(self, stopping: Callable[[], bool]) -> None:
+        """Deliver the hypervisor's events until `stopping()` is true, asked twice a second.
+
+        Blocks: run it in a native thread of its own, from before start() until
+        after stop(). Without it next_event() never has one, and a connection
+        that went dead is noticed only by the next call.
+        """
+
+    @abc.abstractmethod
+    def next_event(self, timeout: float) -> Event | None:
+        """Wait for the next event, or give None after `timeout` seconds."""
 
     @abc.abstractmethod
     def capacity(self) -> Capacity:
@@ -162,16 +188,20 @@ class Driver(abc.ABC):
         """Look for the test file, list the disks, decide block_migration; raise CheckFailed."""
 
     @abc.abstractmethod
-    def migrate(
-        self,
-        instance: objects.Instance,
-        data: objects.LibvirtLiveMigrateData,
-        watch: Callable[[objects.MigrationProgress], None],
-    ) -> JobEnd:
+    def migrate(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> JobEnd:
         """Move the guest; returns when the hypervisor's job has ended, however it ended.
 
-        `watch` is called with fresh progress at least twice a second and on
-        every iteration; it must not block. Never raises for a failed job.
+        Never raises for a failed job; HypervisorError means that the
+        hypervisor went away and cannot be asked who runs the guest.
+        """
+
+    @abc.abstractmethod
+    def job(self, uuid: str) -> objects.MigrationProgress | None:
+        """Ask once how far the guest's running move is; None when there is none.
+
+        Quick, to be asked two to four times a second; `percent` never goes
+        back, and `migration_uuid` is empty for a job that began before this
+        process did.
         """
 
     @abc.abstractmethod
