@@ -1,0 +1,111 @@
+"""Real databases for tests: a fresh SQLite file, a fresh PostgreSQL database.
+
+PostgreSQL is Debian's own server, started once per session on a socket of its
+own, and gone with the session. Take `postgres` for its URL, `sqlite` for the
+other's, `any_database` for a test that must hold on both.
+"""
+
+import contextlib
+import itertools
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+import tenacity
+
+SERVERS = pathlib.Path("/usr/lib/postgresql")
+COUNTER = itertools.count(1)
+
+# A test's data need not survive the machine.
+CARELESS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
+
+
+@pytest.fixture
+def sqlite(tmp_path: pathlib.Path) -> str:
+    """Give the URL of an empty SQLite database."""
+    return f"sqlite:///{tmp_path}/whimbrel.db"
+
+
+@pytest.fixture
+def postgres(postgres_socket: pathlib.Path) -> Iterator[str]:
+    """Give the URL of an empty PostgreSQL database, dropped afterwards."""
+    name = f"test_{next(COUNTER)}"
+    with psycopg.connect(_admin(postgres_socket), autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}".encode())
+        yield f"postgresql+psycopg://postgres@/{name}?host={postgres_socket}"
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def any_database(request: pytest.FixtureRequest) -> str:
+    """Give the URL of an empty database of each kind in turn."""
+    return str(request.getfixturevalue(request.param))
+
+
+@pytest.fixture(scope="session")
+def postgres_socket() -> Iterator[pathlib.Path]:
+    """Run a PostgreSQL server for the session and give the folder of its socket."""
+    programs = _programs()
+    if programs is None:
+        pytest.skip("no PostgreSQL server is installed; run make setup as root")
+    with tempfile.TemporaryDirectory(prefix="whimbrel-pg-") as folder:
+        home = pathlib.Path(folder)
+        if os.geteuid() == 0:
+            shutil.chown(home, "postgres", "postgres")
+        with _server(programs, home):
+            yield home
+
+
+@contextlib.contextmanager
+def _server(programs: pathlib.Path, home: pathlib.Path) -> Iterator[None]:
+    data = home / "data"
+    subprocess.run(
+        _as_postgres(
+            programs / "initdb", "--auth=trust", "--no-sync", "--username=postgres", "-D", data
+        ),
+        check=True,
+        capture_output=True,
+    )
+    settings = [f"-c{setting}" for setting in CARELESS]
+    command = _as_postgres(
+        programs / "postgres", "-D", data, "-k", home, "-clisten_addresses=", *settings
+    )
+    with (home / "log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
+        try:
+            _wait(home)
+            yield
+        finally:
+            # SIGQUIT is PostgreSQL's immediate shutdown: there is nothing to save.
+            process.send_signal(signal.SIGQUIT)
+
+
+def _as_postgres(*command: str | pathlib.Path) -> list[str]:
+    """Run as the user postgres where we are root, and end with the test run in any case."""
+    user = ["--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
+    return ["setpriv", "--pdeathsig=QUIT", *user, "--", *map(str, command)]
+
+
+@tenacity.retry(
+    wait=tenacity.wait_fixed(0.1),
+    stop=tenacity.stop_after_delay(30),
+    retry=tenacity.retry_if_exception_type(psycopg.OperationalError),
+    reraise=True,
+)
+def _wait(socket: pathlib.Path) -> None:
+    psycopg.connect(_admin(socket)).close()
+
+
+def _admin(socket: pathlib.Path) -> str:
+    return f"host={socket} user=postgres dbname=postgres"
+
+
+def _programs() -> pathlib.Path | None:
+    """Find the newest installed server's programs."""
+    found = [path.parent for path in SERVERS.glob("*/bin/initdb")]
+    return max(found, key=lambda path: int(path.parent.name), default=None)
