@@ -1,0 +1,1 @@
+"""Libvirt hosts in namespaces of one machine: what tests, benches and people move guests on."""
