@@ -1,0 +1,28 @@
+"""What ends a command with a sentence instead of a result."""
+
+from __future__ import annotations
+
+
+class Failure(Exception):
+    """The command cannot do what it was asked to; the sentence says why."""
+
+
+class Missing(Failure):
+    """Nothing has this name or id."""
+
+
+class Ambiguous(Failure):
+    """Several objects have this name; the sentence lists them."""
+
+
+class Unreachable(Failure):
+    """No API answers at the endpoint."""
+
+
+class Refused(Failure):
+    """The API answered with an error; keeps its HTTP status."""
+
+    def __init__(self, sentence: str, status: int, request: str) -> None:
+        """Say the API's own sentence, its status and the request id to search logs for."""
+        super().__init__(f"{sentence} (HTTP {status}, {request or 'no request id'})")
+        self.status = status

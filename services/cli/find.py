@@ -1,0 +1,91 @@
+"""Finding objects by what people call them: a name, or an id."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+from services.cli import api
+from services.cli import failures
+
+NOT_FOUND = 404
+
+
+def server(client: api.Api, word: str) -> api.Row:
+    """Give the one server with this id or name."""
+    found = _by_id(client, "/servers", "server", word)
+    if found:
+        return found
+    rows = client.rows("/servers/detail", "servers", name=f"^{re.escape(word)}$")
+    return one("server", word, [row for row in rows if row["name"] == word])
+
+
+def flavor(client: api.Api, word: str) -> api.Row:
+    """Give the one flavor with this id or name."""
+    rows = client.rows("/flavors/detail", "flavors", is_public="None")
+    return choose("flavor", word, rows)
+
+
+def image(client: api.Api, word: str) -> api.Row:
+    """Give the one image with this id or name."""
+    return choose("image", word, client.rows("/images", "images"))
+
+
+def network(client: api.Api, word: str) -> api.Row:
+    """Give the one network with this id or name."""
+    return choose("network", word, client.rows("/networks", "networks"))
+
+
+def service(client: api.Api, host: str, binary: str) -> api.Row:
+    """Give the service of this binary on the host, or the one with this id."""
+    rows = client.rows("/os-services", "services")
+    by_id = [row for row in rows if row["id"] == host]
+    by_host = [row for row in rows if (row["host"], row["binary"]) == (host, binary)]
+    return one(f"{binary} service", host, by_id or by_host)
+
+
+def migration(client: api.Api, word: str) -> api.Row:
+    """Give the whole of the one migration with this uuid, or this number."""
+    if word.isdecimal():
+        rows = client.rows("/os-migrations", "migrations")
+        word = one("migration", word, [row for row in rows if row["id"] == int(word)])["uuid"]
+    found = _by_id(client, "/os-migrations", "migration", word)
+    if not found:
+        raise failures.Missing(f"no migration has the id {word!r}")
+    return found
+
+
+def choose(kind: str, word: str, rows: list[api.Row]) -> api.Row:
+    """Give the row with this id, or else the only one with this name."""
+    by_id = [row for row in rows if row["id"] == word]
+    return one(kind, word, by_id or [row for row in rows if row["name"] == word])
+
+
+def one(kind: str, word: str, rows: list[api.Row]) -> api.Row:
+    """Give the only row there is; Missing or Ambiguous otherwise."""
+    if not rows:
+        raise failures.Missing(f"no {kind} is called {word!r}")
+    if len(rows) > 1:
+        matches = "\n".join(f"  {row['id']}  {row.get('status', '')}".rstrip() for row in rows)
+        raise failures.Ambiguous(f"{len(rows)} {kind}s are called {word!r}, use an id:\n{matches}")
+    return rows[0]
+
+
+def is_uuid(word: str) -> bool:
+    """Tell whether a word can be the id of a server or a migration."""
+    try:
+        return str(uuid.UUID(word)) == word.lower()
+    except ValueError:
+        return False
+
+
+def _by_id(client: api.Api, path: str, key: str, word: str) -> api.Row | None:
+    if not is_uuid(word):
+        return None
+    try:
+        found: api.Row = client.get(f"{path}/{word}")[key]
+    except failures.Refused as refused:
+        if refused.status == NOT_FOUND:
+            return None
+        raise
+    return found

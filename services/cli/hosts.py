@@ -1,0 +1,159 @@
+"""`whimbrel host ...` and `whimbrel service ...`."""
+
+from __future__ import annotations
+
+import argparse
+
+from services.cli import api
+from services.cli import command
+from services.cli import find
+
+COMPUTE = "nova-compute"
+
+
+def used(kind: str, unit: str = "") -> command.Column:
+    """Make the column of what is promised of what there is."""
+    name = f"{kind} {unit}".strip()
+    key = {"VCPUs": "vcpus", "Memory": "memory_mb", "Disk": "local_gb"}[kind]
+    return name, lambda host: f"{host.get(f'{key}_used')}/{host.get(key)}"
+
+
+def state(host: api.Row) -> str:
+    """Say whether the host's compute service is heard of."""
+    return "up" if (host.get("service") or {}).get("up") else "down"
+
+
+def status(host: api.Row) -> str:
+    """Say whether the host may be given servers."""
+    return "disabled" if (host.get("service") or {}).get("disabled") else "enabled"
+
+
+LISTED: tuple[command.Column, ...] = (
+    ("Host", command.at("host")),
+    ("State", state),
+    ("Status", status),
+    ("Zone", command.at("availability_zone")),
+    used("VCPUs"),
+    used("Memory", "MiB"),
+    used("Disk", "GiB"),
+    ("Running VMs", command.at("running_vms")),
+    ("Hypervisor", command.at("facts", "hypervisor_type")),
+)
+
+SHOWN: tuple[command.Column, ...] = (
+    ("host", command.at("host")),
+    ("state", state),
+    ("status", status),
+    ("disabled_reason", command.at("service", "disabled_reason")),
+    ("last_seen", command.at("service", "last_seen")),
+    ("availability_zone", command.at("availability_zone")),
+    ("address", command.at("address")),
+    ("vcpus", command.at("vcpus")),
+    ("vcpus_used", command.at("vcpus_used")),
+    ("memory_mb", command.at("memory_mb")),
+    ("memory_mb_used", command.at("memory_mb_used")),
+    ("local_gb", command.at("local_gb")),
+    ("local_gb_used", command.at("local_gb_used")),
+    ("disk_available_least_gb", command.at("disk_available_least")),
+    ("running_vms", command.at("running_vms")),
+    ("cpu_ratio", command.at("cpu_ratio")),
+    ("ram_ratio", command.at("ram_ratio")),
+    ("disk_ratio", command.at("disk_ratio")),
+    ("reserved_vcpus", command.at("reserved_vcpus")),
+    ("reserved_memory_mb", command.at("reserved_memory_mb")),
+    ("reserved_gb", command.at("reserved_gb")),
+    ("architecture", command.at("facts", "architecture")),
+    ("hypervisor_type", command.at("facts", "hypervisor_type")),
+    ("hypervisor_version", command.at("facts", "hypervisor_version")),
+    ("libvirt_version", command.at("facts", "libvirt_version")),
+    ("virt_type", command.at("facts", "virt_type")),
+    ("bridges", lambda host: command.Lines((host.get("facts") or {}).get("bridges") or [])),
+    ("allocations", command.at("allocations")),
+    ("updated", command.at("updated_at")),
+)
+
+SERVICES: tuple[command.Column, ...] = (
+    ("ID", command.at("id")),
+    ("Binary", command.at("binary")),
+    ("Host", command.at("host")),
+    ("Zone", command.at("zone")),
+    ("Status", command.at("status")),
+    ("State", command.at("state")),
+    ("Updated", command.at("updated_at")),
+    ("Disabled Reason", command.at("disabled_reason")),
+)
+
+
+class ListHosts(command.List):
+    """List hosts: what they have and what of it is promised."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> command.Listed:
+        """Ask for the hosts."""
+        return command.listed(LISTED, self.client.rows("/whimbrel/hosts", "hosts"))
+
+
+class ShowHost(command.Show):
+    """Show a host: all that its compute service reports."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Add which one."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument("host")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> command.Shown:
+        """Ask for the host."""
+        host = self.client.get(f"/whimbrel/hosts/{parsed_args.host}")["host"]
+        return command.shown(SHOWN, host)
+
+
+class ListServices(command.List):
+    """List services: which report, and which are switched off."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> command.Listed:
+        """Ask for the services."""
+        return command.listed(SERVICES, self.client.rows("/os-services", "services"))
+
+
+class Switch(command.Show):
+    """Enable or disable the service of a host."""
+
+    STATUS = ""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Add which one."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument("host", help="its host, or its id")
+        parser.add_argument("--binary", default=COMPUTE, help=f"{COMPUTE} unless told")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> command.Shown:
+        """Order the change."""
+        service = find.service(self.client, parsed_args.host, parsed_args.binary)
+        body = {"status": self.STATUS, **self._more(parsed_args)}
+        answer = self.client.send("PUT", f"/os-services/{service['id']}", body)
+        return command.shown(command.lower(SERVICES), answer.body["service"])
+
+    def _more(self, parsed_args: argparse.Namespace) -> api.Row:
+        return {}
+
+
+class EnableService(Switch):
+    """Let a host be given servers again."""
+
+    STATUS = "enabled"
+
+
+class DisableService(Switch):
+    """Give a host no more servers; those that it has go on."""
+
+    STATUS = "disabled"
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Add why."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument("--reason", help="shown to whoever wonders")
+        return parser
+
+    def _more(self, parsed_args: argparse.Namespace) -> api.Row:
+        return {"disabled_reason": parsed_args.reason} if parsed_args.reason else {}
