@@ -47,10 +47,10 @@ bench: setup ## measure: tables and JSON under .cache/bench (root)
 lab: setup ## start the lab of two hosts; deploy/lab/lab down ends it (root)
 	@deploy/lab/lab up --hosts 2
 
-docs: ## regenerate what is generated: the sample configuration, the state diagram
-	@deploy/setup/generate
+docs: ## regenerate the sample configuration, the state diagrams and the wire lock
+	@$(BIN)/python -W ignore -m deploy.generated
 
-lock: ## pin requirements, wire fingerprints and generated files anew
+lock: ## pin requirements and the wire anew
 	@requirements/lock $(CURDIR)/$(BIN)/pip-compile
 	@$(MAKE) docs
 
