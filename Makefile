@@ -47,8 +47,8 @@ bench: setup ## measure: tables and JSON under .cache/bench (root)
 lab: setup ## start the lab of two hosts; deploy/lab/lab down ends it (root)
 	@deploy/lab/lab up --hosts 2
 
-docs: ## regenerate the sample configuration, the state diagrams and the wire lock
-	@$(BIN)/python -W ignore -m deploy.generated
+docs: ## regenerate sample configuration, state diagrams, wire lock (UNRELEASED=1 rewrites it)
+	@$(BIN)/python -W ignore -m deploy.generated $(if $(UNRELEASED),--rewrite)
 
 lock: ## pin requirements and the wire anew
 	@requirements/lock $(CURDIR)/$(BIN)/pip-compile

@@ -17,7 +17,7 @@ from common import errors
 from common.objects import base
 
 
-class Serializer(serializer.Serializer):  # type: ignore[misc]
+class Serializer(serializer.Serializer):  # type: ignore[misc]  # the library has no types
     """Objects to plain JSON values and back, at any depth of lists and dicts.
 
     With `pins` {object name: version} those objects are sent in an older
