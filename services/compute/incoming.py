@@ -1,0 +1,42 @@
+"""A live migration as its destination sees it: check, make ready, take over, undo."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from common import errors
+
+if TYPE_CHECKING:
+    from common import objects
+    from services.compute.deps import Deps
+
+LOG = logging.getLogger(__name__)
+
+
+def prepare(
+    deps: Deps, instance: objects.Instance, migration: objects.Migration
+) -> objects.LibvirtLiveMigrateData:
+    """Make ready for the guest; what was made before a failure is removed again."""
+    files = deps.threads.native(deps.cache.files, instance)
+    try:
+        return deps.threads.native(deps.driver.prepare, instance, migration.data, files)
+    except errors.DiskExists:
+        # Somebody else's files are there: nothing was made, and nothing is removed.
+        raise
+    except errors.Error:
+        undo(deps, instance, migration)
+        raise
+
+
+def finish(deps: Deps, instance: objects.Instance, migration: objects.Migration) -> int:
+    """See the guest run here and keep it; gives its power state."""
+    power = deps.threads.native(deps.driver.finish, instance, migration.data)
+    LOG.info("migration %s: server %s has arrived", migration.uuid, instance.uuid)
+    return int(power)
+
+
+def undo(deps: Deps, instance: objects.Instance, migration: objects.Migration) -> None:
+    """Remove what this attempt made here, and nothing else."""
+    deps.threads.native(deps.driver.undo, instance, migration.data)
+    LOG.info("migration %s: nothing of it is left here", migration.uuid)

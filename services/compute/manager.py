@@ -1,0 +1,98 @@
+"""Compute's RPC methods, each handed to the module that knows the noun."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rpc import compute
+from services.compute import incoming
+from services.compute import live_migration
+from services.compute import resources
+from services.compute import servers
+
+if TYPE_CHECKING:
+    from common import objects
+    from common.context import Context
+    from services.compute.deps import Deps
+
+
+class Manager(compute.Compute):
+    """Answers every call of rpc.compute.Compute for one host."""
+
+    def __init__(self, deps: Deps) -> None:
+        """Work with the parts that main has wired."""
+        self._deps = deps
+        self._servers = servers.Servers(deps)
+        self._outgoing = live_migration.Outgoing(deps)
+
+    def node(self) -> objects.ComputeNode:
+        """Measure the host, for the heartbeat."""
+        capacity = self._deps.threads.native(self._deps.driver.capacity)
+        return resources.node(self._deps.conf, capacity)
+
+    def build_server(self, context: Context, instance: objects.Instance) -> None:
+        """Build a server and report it."""
+        self._servers.build(context, instance)
+
+    def operate(self, context: Context, instance: objects.Instance, operation: str) -> None:
+        """Do an operation and report it."""
+        self._servers.operate(context, instance, operation)
+
+    def check_can_live_migrate_destination(
+        self,
+        context: Context,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+    ) -> objects.LibvirtLiveMigrateData:
+        """Check as the destination."""
+        del context
+        return self._deps.threads.native(self._deps.driver.check_destination, instance, data)
+
+    def check_can_live_migrate_source(
+        self,
+        context: Context,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+    ) -> objects.LibvirtLiveMigrateData:
+        """Check as the source."""
+        del context
+        return self._deps.threads.native(self._deps.driver.check_source, instance, data)
+
+    def check_can_live_migrate_destination_cleanup(
+        self, context: Context, data: objects.LibvirtLiveMigrateData
+    ) -> None:
+        """Remove the test file."""
+        del context
+        self._deps.threads.native(self._deps.driver.clean_check, data)
+
+    def live_migration(
+        self, context: Context, instance: objects.Instance, migration: objects.Migration
+    ) -> None:
+        """Begin a move from here."""
+        self._outgoing.start(context, instance, migration)
+
+    def pre_live_migration(
+        self, context: Context, instance: objects.Instance, migration: objects.Migration
+    ) -> objects.LibvirtLiveMigrateData:
+        """Make ready for a guest."""
+        del context
+        return incoming.prepare(self._deps, instance, migration)
+
+    def post_live_migration_at_destination(
+        self, context: Context, instance: objects.Instance, migration: objects.Migration
+    ) -> int:
+        """Take a guest over."""
+        del context
+        return incoming.finish(self._deps, instance, migration)
+
+    def rollback_live_migration_at_destination(
+        self, context: Context, instance: objects.Instance, migration: objects.Migration
+    ) -> None:
+        """Undo what was made for a guest."""
+        del context
+        incoming.undo(self._deps, instance, migration)
+
+    def abort_live_migration(self, context: Context, migration: str) -> None:
+        """Stop a move from here."""
+        del context
+        self._outgoing.abort(migration)

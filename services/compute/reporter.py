@@ -1,0 +1,93 @@
+"""What compute tells the conductor, through whatever time the conductor is away."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+import tenacity
+
+from common import context as contexts
+from common import errors
+
+if TYPE_CHECKING:
+    from common import objects
+    from common.context import Context
+    from rpc.conductor import Conductor
+
+LOG = logging.getLogger(__name__)
+
+# Results must arrive: the guest has moved or stopped whether or not they do.
+_again = tenacity.retry(
+    retry=tenacity.retry_if_exception_type(errors.Unavailable),
+    wait=tenacity.wait_exponential(multiplier=0.5, max=15),
+    before_sleep=tenacity.before_sleep_log(LOG, logging.WARNING),
+    reraise=True,
+)
+
+
+class Reporter:
+    """One host's line to the conductor; every result is told until it is taken."""
+
+    def __init__(self, host: str, conductor: Conductor) -> None:
+        """Speak for one host."""
+        self._host = host
+        self._conductor = conductor
+        self._board: dict[str, objects.MigrationProgress] = {}
+        self._changed = threading.Event()
+
+    @_again
+    def operation_ended(
+        self,
+        context: Context,
+        instance: objects.Instance,
+        operation: str,
+        error: errors.Error | None,
+        power: int,
+    ) -> None:
+        """Tell how an operation ended."""
+        self._conductor.operation_ended(
+            context,
+            instance.uuid,
+            self._host,
+            operation,
+            generation=instance.generation,
+            error_code=error.code if error else None,
+            error_message=error.message if error else None,
+            power_state=int(power),
+        )
+
+    @_again
+    def move(self, context: Context, report: objects.MoveReport) -> objects.Migration:
+        """Tell a change of a move's status; raises StaleWrite when another decided first."""
+        return self._conductor.move_report(context, report)
+
+    def post(self, progress: objects.MigrationProgress) -> objects.MigrationProgress:
+        """Put a move's progress on the board; its percent never goes back."""
+        before = self._board.get(progress.migration_uuid)
+        if before is not None and before.percent > progress.percent:
+            progress = progress.replace(percent=before.percent)
+        self._board[progress.migration_uuid] = progress
+        self._changed.set()
+        return progress
+
+    def forget(self, migration: str) -> None:
+        """Take a move that has ended off the board."""
+        self._board.pop(migration, None)
+
+    def send_board(self, interval: float, stop: threading.Event) -> None:
+        """Send the board while something changes on it, one message per interval."""
+        while not stop.wait(interval):
+            if not self._changed.is_set():
+                continue
+            self._changed.clear()
+            self._send(list(self._board.values()))
+
+    def _send(self, board: list[objects.MigrationProgress]) -> None:
+        if not board:
+            return
+        try:
+            self._conductor.move_progress(contexts.admin(), self._host, board)
+        except errors.Unavailable as away:
+            LOG.warning("progress of %d moves is not told: %s", len(board), away)

@@ -1,0 +1,101 @@
+"""The simulated world: hosts, guests and shared storage inside this process."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from typing import TYPE_CHECKING
+
+from common import states
+
+if TYPE_CHECKING:
+    from common.clock import Clock
+
+TICK = 0.1  # seconds between two ticks of a guest
+
+
+@dataclasses.dataclass
+class Guest:
+    """A guest whose memory is one number: the ticks it has counted.
+
+    A guest that was started again counts from zero, so continuity shows.
+    """
+
+    uuid: str
+    run_token: str
+    memory_mb: int
+    power: states.Power = states.Power.RUNNING
+    permanent: bool = True
+    counted: float = 0.0
+    since: float | None = None
+
+    def ticks(self, now: float) -> int:
+        """Give the ticks counted until now (monotonic seconds)."""
+        running = now - self.since if self.since is not None else 0.0
+        return int((self.counted + running) / TICK)
+
+    def go(self, now: float) -> None:
+        """Let it count."""
+        if self.since is None:
+            self.since = now
+        self.power = states.Power.RUNNING
+
+    def halt(self, now: float, power: states.Power) -> None:
+        """Keep it from counting; a guest that is not just paused loses its memory."""
+        if self.since is not None:
+            self.counted += now - self.since
+            self.since = None
+        if power != states.Power.PAUSED:
+            self.counted = 0.0
+        self.power = power
+
+
+@dataclasses.dataclass
+class Host:
+    """One simulated host: its guests, its files, and the faults planted on it."""
+
+    name: str
+    guests: dict[str, Guest] = dataclasses.field(default_factory=dict)
+    files: set[str] = dataclasses.field(default_factory=set)
+    faults: dict[str, Exception] = dataclasses.field(default_factory=dict)
+
+
+class World:
+    """What the simulated hosts of one process share."""
+
+    def __init__(self, clock: Clock, *, shared_storage: bool = False) -> None:
+        """Begin without hosts."""
+        self.clock = clock
+        self.lock = threading.RLock()
+        self.hosts: dict[str, Host] = {}
+        self._shared: set[str] | None = set() if shared_storage else None
+
+    def host(self, name: str) -> Host:
+        """Give the host of this name, made when first asked for."""
+        with self.lock:
+            if name not in self.hosts:
+                self.hosts[name] = Host(name)
+                if self._shared is not None:
+                    self.hosts[name].files = self._shared
+            return self.hosts[name]
+
+    def running(self, uuid: str) -> list[str]:
+        """Name every host on which this guest is running or paused."""
+        alive = {states.Power.RUNNING, states.Power.PAUSED}
+        with self.lock:
+            return sorted(
+                host.name
+                for host in self.hosts.values()
+                if uuid in host.guests and host.guests[uuid].power in alive
+            )
+
+    def ticks(self, uuid: str) -> int:
+        """Give what the one running copy of the guest has counted; LookupError if none runs."""
+        with self.lock:
+            (host,) = self.running(uuid)
+            return self.hosts[host].guests[uuid].ticks(self.clock.monotonic())
+
+    def plant(self, host: str, method: str, fault: Exception) -> None:
+        """Make the driver's method fail once on that host."""
+        with self.lock:
+            self.host(host).faults[method] = fault

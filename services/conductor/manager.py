@@ -1,0 +1,211 @@
+"""The conductor's RPC methods, each handed to the module that knows the noun."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from common import errors
+from common import objects
+from common import states
+from common.db import hosts
+from common.db import moves as rows
+from common.db import services
+from rpc import conductor
+from services.conductor import catalog
+from services.conductor import moves
+from services.conductor import queue
+from services.conductor import servers
+from services.conductor.tasks import live_migrate
+
+if TYPE_CHECKING:
+    from common.context import Context
+    from services.conductor.deps import Deps
+
+LOG = logging.getLogger(__name__)
+
+
+class Manager(conductor.Conductor):
+    """Answers every call of rpc.conductor.Conductor."""
+
+    def __init__(self, deps: Deps) -> None:
+        """Work with the parts that main has wired."""
+        self._deps = deps
+
+    def create_server(self, context: Context, request: objects.NewServer) -> objects.Instance:
+        """Write the server and look for its host in the background."""
+        return servers.create(self._deps, context, request)
+
+    def operate(self, context: Context, server: str, operation: str) -> None:
+        """Begin an operation on a server."""
+        servers.operate(self._deps, context, server, operation)
+
+    def operation_ended(  # noqa: PLR0913 - declared so
+        self,
+        context: Context,
+        server: str,
+        host: str,
+        operation: str,
+        *,
+        generation: int,
+        error_code: str | None,
+        error_message: str | None,
+        power_state: int,
+    ) -> None:
+        """Take a host's report of an operation."""
+        error = errors.rebuild(error_code, error_message or "", {}) if error_code else None
+        LOG.debug("server %s: %s reports that %s ended", server, host, operation)
+        servers.ended(self._deps, context, server, operation, generation, error, power_state)
+
+    def live_migrate(
+        self,
+        context: Context,
+        server: str,
+        host: str | None,
+        *,
+        block_migration: bool | None,
+        disk_over_commit: bool,
+        wait: bool,
+    ) -> objects.Migration:
+        """Begin a live migration; its checks run now, or in the background."""
+        instance, migration = moves.begin(
+            self._deps,
+            context,
+            server,
+            host,
+            block_migration=block_migration,
+            disk_over_commit=disk_over_commit,
+        )
+        if wait:
+            self._launch(context, instance, migration)
+        else:
+            self._deps.pool.submit(self._launch_quietly, context, instance, migration)
+        return migration
+
+    def abort_migration(self, context: Context, server: str, migration: str) -> None:
+        """Cancel or stop a live migration."""
+        moves.abort(self._deps, context, server, migration)
+        queue.pump(self._deps)
+
+    def move_report(self, context: Context, report: objects.MoveReport) -> objects.Migration:
+        """Take a source's report of its move; a free slot starts the next one."""
+        migration = moves.report(self._deps, report)
+        if migration.status in states.TERMINAL:
+            self._deps.pool.submit(queue.pump, self._deps)
+        return migration
+
+    def move_progress(
+        self, context: Context, host: str, progress: list[objects.MigrationProgress]
+    ) -> None:
+        """Write the progress of a host's moves; its owner's lease is renewed by it."""
+        del context
+        with self._deps.database.write() as tx:
+            for one in progress:
+                rows.progress(tx, one)
+                rows.renew(tx, one.migration_uuid, host, queue.lease(self._deps))
+
+    def report(
+        self, context: Context, service: objects.Service, node: objects.ComputeNode | None
+    ) -> None:
+        """Take a heartbeat."""
+        del context
+        with self._deps.database.write() as tx:
+            services.report(tx, service, self._deps.clock.now())
+            if node is not None:
+                hosts.report(tx, node)
+
+    def update_server(self, context: Context, server: str, changes: dict[str, str]) -> None:
+        """Change a name or description."""
+        del context
+        catalog.update_server(self._deps, server, changes)
+
+    def replace_metadata(
+        self, context: Context, server: str, metadata: dict[str, str]
+    ) -> dict[str, str]:
+        """Replace a server's metadata."""
+        del context
+        return catalog.replace_metadata(self._deps, server, metadata)
+
+    def create_flavor(self, context: Context, flavor: objects.Flavor) -> objects.Flavor:
+        """Write a flavor."""
+        del context
+        return catalog.create_flavor(self._deps, flavor)
+
+    def delete_flavor(self, context: Context, flavor: str) -> None:
+        """Remove a flavor."""
+        del context
+        catalog.delete_flavor(self._deps, flavor)
+
+    def update_extra_specs(
+        self, context: Context, flavor: str, specs: dict[str, str], remove: list[str]
+    ) -> dict[str, str]:
+        """Set and remove a flavor's extra specs."""
+        del context
+        return catalog.update_extra_specs(self._deps, flavor, specs, remove)
+
+    def create_network(self, context: Context, network: objects.Network) -> objects.Network:
+        """Write a network."""
+        del context
+        return catalog.create_network(self._deps, network)
+
+    def delete_network(self, context: Context, network: str) -> None:
+        """Remove a network."""
+        del context
+        catalog.delete_network(self._deps, network)
+
+    def update_service(
+        self,
+        context: Context,
+        service: str,
+        *,
+        disabled: bool | None,
+        reason: str | None,
+        forced_down: bool | None,
+    ) -> objects.Service:
+        """Enable, disable or force down a service."""
+        del context
+        return catalog.update_service(
+            self._deps, service, disabled=disabled, reason=reason, forced_down=forced_down
+        )
+
+    def _launch(
+        self, context: Context, instance: objects.Instance, migration: objects.Migration
+    ) -> None:
+        """Check and queue the move; what speaks against it ends in its row, and is raised."""
+        task = live_migrate.LiveMigrationTask(self._deps, context, instance, migration)
+        try:
+            task.execute()
+        except errors.Error as error:
+            self._refuse(task, migration, error)
+            raise
+        except Exception as error:
+            LOG.exception("migration %s: its checks failed unexpectedly", migration.uuid)
+            unexpected = errors.RemoteError(f"unexpected: {error}")
+            self._refuse(task, migration, unexpected)
+            raise
+        queue.pump(self._deps)
+
+    def _refuse(
+        self,
+        task: live_migrate.LiveMigrationTask,
+        migration: objects.Migration,
+        error: errors.Error,
+    ) -> None:
+        moves.fail(
+            self._deps,
+            migration,
+            states.Move.FAILED,
+            error,
+            task.failed_step,
+            task.failed_host,
+        )
+
+    def _launch_quietly(
+        self, context: Context, instance: objects.Instance, migration: objects.Migration
+    ) -> None:
+        try:
+            self._launch(context, instance, migration)
+        except errors.Error as refusal:
+            LOG.debug("migration %s: %s", migration.uuid, refusal)
+        except Exception:
+            LOG.exception("migration %s: not started", migration.uuid)

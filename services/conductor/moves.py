@@ -1,0 +1,224 @@
+"""Live migrations as rows: begun, reported on, and settled in one transaction each."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from common import errors
+from common import ids
+from common import objects
+from common import states
+from common.db import claims
+from common.db import journal
+from common.db import moves
+from common.db import servers
+from services.conductor import liveness
+from services.conductor import servers as stationary
+
+if TYPE_CHECKING:
+    from common.context import Context
+    from common.db.engine import Tx
+    from services.conductor.deps import Deps
+
+LOG = logging.getLogger(__name__)
+
+# A move is over for its server in one of two ways, or a person must look.
+STAYS = frozenset({states.Move.FAILED, states.Move.CANCELLED})
+
+
+def begin(
+    deps: Deps,
+    context: Context,
+    server: str,
+    host: str | None,
+    *,
+    block_migration: bool | None,
+    disk_over_commit: bool,
+) -> tuple[objects.Instance, objects.Migration]:
+    """Take the server for a move: task, row and the source's claim, all at once."""
+    with deps.database.write() as tx:
+        before = servers.get(tx, server)
+        _check(deps, tx, before, host)
+        instance = servers.change(
+            tx,
+            server,
+            expect={"vm_state": before.vm_state, "task_state": None, "host": before.host},
+            task_state=states.Task.MIGRATING,
+            progress=0,
+        )
+        migration = moves.create(
+            tx,
+            _row(
+                deps,
+                context,
+                instance,
+                host,
+                block_migration=block_migration,
+                disk_over_commit=disk_over_commit,
+            ),
+        )
+        claims.transfer(tx, str(instance.host), server, migration.uuid)
+        journal.start(tx, stationary.action(deps, context, server, "live-migration"))
+    LOG.info(
+        "migration %s: server %s leaves %s for %s",
+        migration.uuid,
+        server,
+        instance.host,
+        host or "a host of the scheduler's choice",
+    )
+    return instance, migration
+
+
+def report(deps: Deps, told: objects.MoveReport) -> objects.Migration:
+    """Write a change of status with its steps; a repeat gives the row as it is."""
+    with deps.database.write() as tx:
+        for step in told.steps:
+            journal.step(tx, step)
+        now = moves.get(tx, told.migration_uuid)
+        if now.status == told.status and now.generation == told.generation:
+            return now
+        after = _change(tx, told)
+        if after.status in states.TERMINAL:
+            settle(deps, tx, after, told.power_state)
+    LOG.info("migration %s: %s%s", after.uuid, after.status, _why(after))
+    return after
+
+
+def settle(deps: Deps, tx: Tx, migration: objects.Migration, power: int | None) -> None:
+    """Make server and allocations agree with how the move ended."""
+    instance = servers.get(tx, migration.instance_uuid)
+    changes: dict[str, object] = {"task_state": None, "progress": 0}
+    if migration.status == states.Move.COMPLETED:
+        claims.release(tx, migration.uuid)
+        destination = liveness.node(deps, tx, str(migration.destination))
+        changes["host"] = destination.host
+        changes["availability_zone"] = destination.availability_zone
+    if migration.status in STAYS:
+        put_back(tx, migration)
+    if power is not None:
+        changes["power_state"] = power
+    servers.change(tx, instance.uuid, expect={"task_state": states.Task.MIGRATING}, **changes)
+    journal.finish(
+        tx,
+        migration.request_id,
+        instance.uuid,
+        deps.clock.now(),
+        migration.error_message,
+    )
+
+
+def put_back(tx: Tx, migration: objects.Migration) -> None:
+    """Give the destination's room back, and the source's to the server again."""
+    server = migration.instance_uuid
+    if migration.destination is not None:
+        claims.release(tx, server, migration.destination)
+    claims.transfer(tx, migration.source, migration.uuid, server)
+
+
+def fail(
+    deps: Deps,
+    migration: objects.Migration,
+    status: states.Move,
+    error: errors.Error,
+    failed_step: str | None,
+    failed_host: str | None,
+) -> None:
+    """End a move that never reached its source compute; nothing of the guest was touched."""
+    with deps.database.write() as tx:
+        after = moves.change(
+            tx,
+            migration.uuid,
+            expected={states.Move.ACCEPTED, states.Move.QUEUED},
+            generation=migration.generation,
+            status=status,
+            error_code=error.code,
+            error_message=error.message,
+            failed_step=failed_step,
+            failed_host=failed_host,
+        )
+        settle(deps, tx, after, None)
+    LOG.warning("migration %s: %s%s", after.uuid, after.status, _why(after))
+
+
+def abort(deps: Deps, context: Context, server: str, key: str) -> None:
+    """Cancel the move where it waits, or have its source stop it."""
+    with deps.database.read() as tx:
+        migration = moves.get(tx, key)
+    if migration.instance_uuid != server:
+        raise errors.MigrationNotFound(f"server {server} has no migration {key}")
+    if migration.status in states.TERMINAL:
+        raise errors.WrongState(
+            f"migration {key} cannot be aborted: it is {migration.status} already"
+        )
+    if migration.status in {states.Move.ACCEPTED, states.Move.QUEUED}:
+        reason = errors.MoveAborted("aborted while it was waiting")
+        fail(deps, migration, states.Move.CANCELLED, reason, None, None)
+        return
+    deps.compute(migration.source).abort_live_migration(context, migration.uuid)
+
+
+def _check(deps: Deps, tx: Tx, instance: objects.Instance, host: str | None) -> None:
+    if instance.vm_state not in states.MOVABLE:
+        raise stationary.wrong_state(instance, "os-migrateLive", "vm_state", instance.vm_state)
+    if instance.task_state is not None:
+        raise stationary.wrong_state(instance, "os-migrateLive", "task_state", instance.task_state)
+    if host == instance.host:
+        raise errors.HostUnsuitable(
+            f"server {instance.uuid} is on {host} already; name another destination, or none"
+        )
+    if host is not None:
+        liveness.require(deps, tx, host, "a destination")
+    liveness.require(deps, tx, str(instance.host), f"left by server {instance.uuid}")
+
+
+def _row(
+    deps: Deps,
+    context: Context,
+    instance: objects.Instance,
+    host: str | None,
+    *,
+    block_migration: bool | None,
+    disk_over_commit: bool,
+) -> objects.Migration:
+    return objects.Migration(
+        uuid=ids.new(),
+        type=states.Kind.LIVE,
+        status=states.Move.ACCEPTED,
+        instance_uuid=instance.uuid,
+        source=instance.host,
+        requested_host=host,
+        block_migration=block_migration,
+        disk_over_commit=disk_over_commit,
+        request_id=context.request_id,
+        user_id=context.user_id or "",
+        project_id=context.project_id or "",
+        created_at=deps.clock.now(),
+    )
+
+
+def _change(tx: Tx, told: objects.MoveReport) -> objects.Migration:
+    facts = {
+        "downtime_ms": told.downtime_ms,
+        "job_ms": told.job_ms,
+        "error_code": told.error_code,
+        "error_message": told.error_message,
+        "failed_step": told.failed_step,
+        "failed_host": told.failed_host,
+    }
+    if told.progress is not None:
+        moves.progress(tx, told.progress)
+    return moves.change(
+        tx,
+        told.migration_uuid,
+        expected=set(told.expected),
+        generation=told.generation,
+        status=told.status,
+        **{name: value for name, value in facts.items() if value is not None},
+    )
+
+
+def _why(migration: objects.Migration) -> str:
+    if migration.error_message is None:
+        return ""
+    return f": {migration.error_message}"

@@ -1,0 +1,104 @@
+"""The queue of live moves: who may start, by the limits of source and destination.
+
+The limits hold for the whole cluster, because the change from queued to
+preparing is one transaction that counts both hosts' slots.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from typing import TYPE_CHECKING
+
+from common import context as contexts
+from common import errors
+from common import objects
+from common import states
+from common.db import journal
+from common.db import moves
+from common.db import servers
+from services.conductor import moves as moving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from services.conductor.deps import Deps
+
+LOG = logging.getLogger(__name__)
+
+
+def pump(deps: Deps) -> None:
+    """Start every queued move that fits into the limits."""
+    for migration in _admit(deps):
+        _start(deps, migration)
+
+
+def tick(deps: Deps) -> None:
+    """Start what fits, and tell sources again whose start message was lost."""
+    pump(deps)
+    with deps.database.read() as tx:
+        lost = moves.expired(tx, deps.clock.now())
+    for migration in lost:
+        care = CARE.get(states.Move(migration.status))
+        if care is not None:
+            care(deps, migration)
+
+
+def _start_again(deps: Deps, migration: objects.Migration) -> None:
+    LOG.info("migration %s: %s is told again to start it", migration.uuid, migration.source)
+    with deps.database.write() as tx:
+        moves.renew(tx, migration.uuid, deps.conf.host, lease(deps))
+    _start(deps, migration)
+
+
+def _give_up(deps: Deps, migration: objects.Migration) -> None:
+    orphaned = errors.MoveFailed("the conductor that was checking this move is gone")
+    moving.fail(deps, migration, states.Move.FAILED, orphaned, None, migration.owner)
+
+
+# What is done for a move whose owner has been silent for a lease. A running one
+# belongs to its source's libvirt, which is asked when its compute is back.
+CARE: dict[states.Move, Callable[[Deps, objects.Migration], None]] = {
+    states.Move.ACCEPTED: _give_up,
+    states.Move.PREPARING: _start_again,
+}
+
+
+def _admit(deps: Deps) -> list[objects.Migration]:
+    with deps.database.write() as tx:
+        admitted = moves.admit(
+            tx,
+            max_outbound=deps.conf.conductor.max_outbound,
+            max_inbound=deps.conf.conductor.max_inbound,
+            owner=deps.conf.host,
+            lease_until=lease(deps),
+        )
+        # The step is written before the message that causes it is sent.
+        for migration in admitted:
+            journal.step(tx, _preparing(deps, migration))
+    return admitted
+
+
+def _start(deps: Deps, migration: objects.Migration) -> None:
+    context = contexts.admin(migration.request_id)
+    with deps.database.read() as tx:
+        instance = servers.get(tx, migration.instance_uuid)
+    try:
+        deps.compute(migration.source).live_migration(context, instance, migration)
+    except errors.Unavailable as away:
+        LOG.warning("migration %s: waits to be started: %s", migration.uuid, away)
+
+
+def _preparing(deps: Deps, migration: objects.Migration) -> objects.MigrationStep:
+    return objects.MigrationStep(
+        migration_uuid=migration.uuid,
+        step="pre_live_migration",
+        host=migration.destination,
+        state=states.StepState.STARTED,
+        started_at=deps.clock.now(),
+    )
+
+
+def lease(deps: Deps) -> datetime.datetime:
+    """Give the time until which this process owns a move that it takes now."""
+    return deps.clock.now() + datetime.timedelta(seconds=deps.conf.conductor.lease)

@@ -1,0 +1,269 @@
+"""Servers that stay where they are: create, and the operations of states.OPERATIONS."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from common import errors
+from common import ids
+from common import objects
+from common import states
+from common.db import claims
+from common.db import journal
+from common.db import networks
+from common.db import servers
+from services.conductor import liveness
+
+if TYPE_CHECKING:
+    from common.context import Context
+    from common.db.engine import Tx
+    from services.conductor.deps import Deps
+
+LOG = logging.getLogger(__name__)
+
+BUILD = "build"
+# Starting afresh gives a new run token: two runs of one guest can be told apart.
+FRESH_RUN = frozenset({"start", "reboot_hard"})
+
+
+def create(deps: Deps, context: Context, request: objects.NewServer) -> objects.Instance:
+    """Write the server as building, and begin to look for its host."""
+    if request.requested_host is not None:
+        with deps.database.read() as tx:
+            liveness.require(deps, tx, request.requested_host, "the host of a new server")
+    with deps.database.write() as tx:
+        instance = servers.create(tx, _new(deps, context, request))
+        for network in request.networks:
+            networks.allocate(tx, network, instance.uuid)
+        instance = servers.get(tx, instance.uuid)
+        journal.start(tx, action(deps, context, instance.uuid, "create"))
+    LOG.info("server %s (%s) is accepted", instance.uuid, instance.name)
+    deps.pool.submit(_place, deps, context, instance, request.requested_host)
+    return instance
+
+
+def operate(deps: Deps, context: Context, server: str, operation: str) -> None:
+    """Begin an operation: the task is set before this returns."""
+    row = states.OPERATIONS.get(operation)
+    if row is None:
+        raise errors.Invalid(f"no operation is named {operation}")
+    with deps.database.write() as tx:
+        before = servers.get(tx, server)
+        _check(before, operation, row)
+        if before.host is not None:
+            _check_reachable(deps, tx, before, operation)
+        changes = {"run_token": ids.new()} if operation in FRESH_RUN else {}
+        after = servers.change(
+            tx,
+            server,
+            expect={"vm_state": before.vm_state, "task_state": before.task_state},
+            task_state=row.during,
+            **changes,
+        )
+        journal.start(tx, action(deps, context, server, operation))
+    if after.host is None:
+        settle(deps, context, after, operation, states.Power.NOSTATE)
+        return
+    _send(deps, context, before, after, operation)
+
+
+def ended(
+    deps: Deps,
+    context: Context,
+    server: str,
+    operation: str,
+    generation: int,
+    error: errors.Error | None,
+    power: int,
+) -> None:
+    """Take a host's report of an operation; one that is late or repeated changes nothing."""
+    with deps.database.read() as tx:
+        instance = servers.get(tx, server, deleted=True)
+    if instance.generation != generation:
+        LOG.info("server %s: a late report of %s is ignored", server, operation)
+        return
+    if error is None:
+        settle(deps, context, instance, operation, power)
+        return
+    _fail(deps, context, instance, operation, error, power)
+
+
+def settle(
+    deps: Deps, context: Context, instance: objects.Instance, operation: str, power: int
+) -> None:
+    """Write that the operation succeeded."""
+    then = states.Vm.ACTIVE if operation == BUILD else states.OPERATIONS[operation].then
+    now = deps.clock.now()
+    changes: dict[str, object] = {"vm_state": then, "task_state": None, "power_state": power}
+    if operation == BUILD:
+        changes["launched_at"] = now
+    with deps.database.write() as tx:
+        if then == states.Vm.DELETED:
+            changes["terminated_at"] = now
+            claims.release(tx, instance.uuid)
+            networks.release(tx, instance.uuid)
+        servers.change(tx, instance.uuid, expect={"generation": instance.generation}, **changes)
+        journal.finish(tx, context.request_id, instance.uuid, now, None)
+    LOG.info("server %s: %s is done, it is %s", instance.uuid, operation, then)
+
+
+def action(deps: Deps, context: Context, server: str, name: str) -> objects.InstanceAction:
+    """Make the record of what was asked, begun now."""
+    return objects.InstanceAction(
+        request_id=context.request_id,
+        instance_uuid=server,
+        action=name,
+        user_id=context.user_id or "",
+        project_id=context.project_id or "",
+        started_at=deps.clock.now(),
+    )
+
+
+def _new(deps: Deps, context: Context, request: objects.NewServer) -> objects.Instance:
+    return objects.Instance(
+        uuid=ids.new(),
+        name=request.name,
+        hostname=request.hostname or request.name,
+        description=request.description,
+        project_id=context.project_id or "",
+        user_id=context.user_id or "",
+        pinned_zone=request.availability_zone,
+        availability_zone=request.availability_zone,
+        task_state=states.Task.SPAWNING,
+        flavor=request.flavor,
+        image=request.image,
+        kernel=request.kernel,
+        ramdisk=request.ramdisk,
+        metadata=request.metadata,
+        run_token=ids.new(),
+        created_at=deps.clock.now(),
+    )
+
+
+def _place(
+    deps: Deps, context: Context, instance: objects.Instance, requested_host: str | None
+) -> None:
+    """Find a host and have the guest built there; what fails ends in the row."""
+    try:
+        chosen = deps.scheduler.select_destinations(
+            context,
+            objects.RequestSpec(
+                instance_uuid=instance.uuid,
+                consumer=instance.uuid,
+                flavor=instance.flavor,
+                image=instance.image,
+                availability_zone=instance.pinned_zone,
+                requested_host=requested_host,
+            ),
+        )
+        placed = _settle_on(deps, context, instance, chosen.host)
+        deps.compute(chosen.host).build_server(context, placed)
+    except errors.Error as error:
+        _fail_build(deps, context, instance, error)
+    except Exception as error:
+        LOG.exception("server %s: looking for a host failed", instance.uuid)
+        _fail_build(deps, context, instance, errors.RemoteError(f"unexpected: {error}"))
+
+
+def _settle_on(
+    deps: Deps, context: Context, instance: objects.Instance, host: str
+) -> objects.Instance:
+    with deps.database.write() as tx:
+        zone = liveness.node(deps, tx, host).availability_zone
+        placed = servers.change(
+            tx,
+            instance.uuid,
+            expect={"generation": instance.generation},
+            host=host,
+            availability_zone=zone,
+        )
+        journal.begin_event(
+            tx, context.request_id, instance.uuid, "compute_build_server", host, deps.clock.now()
+        )
+    return placed
+
+
+def _fail_build(
+    deps: Deps, context: Context, instance: objects.Instance, error: errors.Error
+) -> None:
+    with deps.database.read() as tx:
+        now = servers.get(tx, instance.uuid, deleted=True)
+    if now.task_state == states.Task.SPAWNING:
+        _fail(deps, context, now, BUILD, error, states.Power.NOSTATE)
+
+
+def _fail(
+    deps: Deps,
+    context: Context,
+    instance: objects.Instance,
+    operation: str,
+    error: errors.Error,
+    power: int,
+) -> None:
+    """Write that an operation failed; a guest that has run is never marked error."""
+    now = deps.clock.now()
+    changes: dict[str, object] = {
+        "task_state": None,
+        "power_state": power,
+        "fault_code": error.code,
+        "fault_message": error.message,
+        "fault_at": now,
+    }
+    if operation == BUILD:
+        changes["vm_state"] = states.Vm.ERROR
+    with deps.database.write() as tx:
+        servers.change(tx, instance.uuid, expect={"generation": instance.generation}, **changes)
+        journal.finish(tx, context.request_id, instance.uuid, now, error.message)
+    LOG.warning("server %s: %s failed: %s", instance.uuid, operation, error)
+
+
+def _check(instance: objects.Instance, operation: str, row: states.Operation) -> None:
+    repeated = operation == "delete" and instance.task_state == states.Task.DELETING
+    if instance.task_state is not None and not repeated:
+        raise wrong_state(instance, operation, "task_state", instance.task_state)
+    if instance.vm_state not in row.allowed:
+        raise wrong_state(instance, operation, "vm_state", instance.vm_state)
+
+
+def wrong_state(
+    instance: objects.Instance, operation: str, kind: str, state: str
+) -> errors.WrongState:
+    """Make the refusal that names the state in the way."""
+    return errors.WrongState(
+        f"Cannot '{operation}' instance {instance.uuid} while it is in {kind} {state}"
+    )
+
+
+def _check_reachable(deps: Deps, tx: Tx, instance: objects.Instance, operation: str) -> None:
+    try:
+        liveness.require(deps, tx, str(instance.host), f"told to {operation} a server")
+    except errors.HostUnsuitable as down:
+        raise errors.WrongState(
+            f"Cannot '{operation}' instance {instance.uuid} now: {down}; "
+            "try again when the host is back"
+        ) from down
+
+
+def _send(
+    deps: Deps,
+    context: Context,
+    before: objects.Instance,
+    after: objects.Instance,
+    operation: str,
+) -> None:
+    """Tell the host; when the broker is away the server gets its old task back."""
+    try:
+        deps.compute(str(after.host)).operate(context, after, operation)
+    except errors.Unavailable:
+        with deps.database.write() as tx:
+            servers.change(
+                tx,
+                after.uuid,
+                expect={"generation": after.generation},
+                task_state=before.task_state,
+            )
+            journal.finish(
+                tx, context.request_id, after.uuid, deps.clock.now(), "the broker was away"
+            )
+        raise

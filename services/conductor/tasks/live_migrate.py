@@ -1,0 +1,182 @@
+"""LiveMigrationTask: find a destination that passes every check, and queue the move."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+from typing import TypeVar
+
+from common import errors
+from common import objects
+from common import states
+from common.db import claims
+from common.db import journal
+from common.db import moves
+from services.conductor import liveness
+from services.conductor.tasks import base
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from common.context import Context
+    from services.conductor.deps import Deps
+
+LOG = logging.getLogger(__name__)
+T = TypeVar("T")
+
+# What one host cannot do another may: these lead to the next host.
+NEXT_HOST = (errors.CheckFailed, errors.Unavailable, errors.RemoteError, errors.HypervisorError)
+
+
+class LiveMigrationTask(base.Task):
+    """Everything of a live migration that happens before its source starts it."""
+
+    def __init__(
+        self,
+        deps: Deps,
+        context: Context,
+        instance: objects.Instance,
+        migration: objects.Migration,
+    ) -> None:
+        """Work on a move that moves.begin() has written."""
+        super().__init__()
+        self._deps = deps
+        self._context = context
+        self._instance = instance
+        self._migration = migration
+        self._reasons: dict[str, str] = {}
+        self.failed_step: str | None = None
+        self.failed_host: str | None = None
+
+    def check(self) -> None:
+        """See that the source still reports."""
+        with self._deps.database.read() as tx:
+            liveness.require(self._deps, tx, self._migration.source, "a source")
+
+    def run(self) -> None:
+        """Claim a destination that passes the checks, then queue the move."""
+        destination, data = self._find()
+        with self._deps.database.write() as tx:
+            moves.change(
+                tx,
+                self._migration.uuid,
+                expected={states.Move.ACCEPTED},
+                generation=self._migration.generation,
+                status=states.Move.QUEUED,
+                destination=destination,
+                data=data,
+            )
+
+    def _find(self) -> tuple[str, objects.LibvirtLiveMigrateData]:
+        while True:
+            host = self._select()
+            try:
+                return host, self._check_pair(host)
+            except NEXT_HOST as refusal:
+                LOG.info("migration %s: not %s: %s", self._migration.uuid, host, refusal)
+                self._reasons[host] = refusal.message
+                self.rollback()
+                if self._migration.requested_host is not None:
+                    raise self._named(host, refusal) from refusal
+
+    def _select(self) -> str:
+        """Have the scheduler claim the next best host for the server."""
+        spec = objects.RequestSpec(
+            instance_uuid=self._instance.uuid,
+            consumer=self._instance.uuid,
+            flavor=self._instance.flavor,
+            image=self._instance.image,
+            availability_zone=self._instance.pinned_zone,
+            requested_host=self._migration.requested_host,
+            ignore_hosts=[self._migration.source, *self._reasons],
+        )
+        scheduler = self._deps.scheduler
+        try:
+            selection = self._step(
+                "select_destinations",
+                self._deps.conf.host,
+                lambda: scheduler.select_destinations(self._context, spec),
+            )
+        except errors.NoValidHost as none:
+            raise self._no_host(none) from none
+        self.push(f"the claim on {selection.host}", lambda: self._release(selection.host))
+        return selection.host
+
+    def _check_pair(self, host: str) -> objects.LibvirtLiveMigrateData:
+        """Ask destination, then source; the test file goes however it ends."""
+        destination = self._deps.compute(host)
+        source = self._deps.compute(self._migration.source)
+        data = objects.LibvirtLiveMigrateData(
+            migration_uuid=self._migration.uuid,
+            block_migration=self._migration.block_migration,
+            disk_over_commit=self._migration.disk_over_commit,
+        )
+        data = self._step(
+            "check_can_live_migrate_destination",
+            host,
+            lambda: destination.check_can_live_migrate_destination(
+                self._context, self._instance, data
+            ),
+        )
+        try:
+            return self._step(
+                "check_can_live_migrate_source",
+                self._migration.source,
+                lambda: source.check_can_live_migrate_source(self._context, self._instance, data),
+            )
+        finally:
+            destination.check_can_live_migrate_destination_cleanup(self._context, data)
+
+    def _step(self, name: str, host: str, act: Callable[[], T]) -> T:
+        """Do one step of the journal: begun before it is sent, ended after."""
+        step = objects.MigrationStep(
+            migration_uuid=self._migration.uuid,
+            step=name,
+            host=host,
+            attempt=len(self._reasons) + 1,
+            started_at=self._deps.clock.now(),
+        )
+        self._write(step)
+        try:
+            result = act()
+        except errors.Error as error:
+            self.failed_step, self.failed_host = name, host
+            self._end(step, states.StepState.FAILED, error)
+            raise
+        self._end(step, states.StepState.DONE, None)
+        return result
+
+    def _end(
+        self, step: objects.MigrationStep, state: states.StepState, error: errors.Error | None
+    ) -> None:
+        self._write(
+            step.replace(
+                state=state,
+                finished_at=self._deps.clock.now(),
+                error_code=error.code if error else None,
+                error=error.message if error else None,
+            )
+        )
+
+    def _write(self, step: objects.MigrationStep) -> None:
+        with self._deps.database.write() as tx:
+            journal.step(tx, step)
+
+    def _release(self, host: str) -> None:
+        with self._deps.database.write() as tx:
+            claims.release(tx, self._instance.uuid, host)
+
+    def _no_host(self, none: errors.NoValidHost) -> errors.NoValidHost:
+        """Join the scheduler's refusals with those of the checks."""
+        found = none.facts.get("reasons")
+        reasons = {**(found if isinstance(found, dict) else {}), **self._reasons}
+        listed = "; ".join(f"{host}: {reason}" for host, reason in sorted(reasons.items()))
+        return errors.NoValidHost(
+            f"no valid host for server {self._instance.uuid}: {listed or 'there is no host'}",
+            reasons=reasons,
+        )
+
+    def _named(self, host: str, refusal: errors.Error) -> errors.Error:
+        if isinstance(refusal, errors.Unavailable):
+            return refusal
+        return type(refusal)(f"{host}: {refusal.message}", reasons=self._reasons)
