@@ -1,0 +1,286 @@
+"""Moves: the rows of migrations, written by compare-and-swap on their status.
+
+Live moves wait in line, `queued`, for a slot of their source and of their
+destination; `admit` lets them go on.
+"""
+
+from __future__ import annotations
+
+import collections
+import datetime
+from typing import Any
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from common import errors
+from common import objects
+from common import states
+from common.db import rows
+from common.db import tables
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from common.db.engine import Tx
+
+_T = tables.MIGRATIONS
+
+FILTERS = frozenset(
+    {
+        "uuid",
+        "type",
+        "status",
+        "instance_uuid",
+        "source",
+        "destination",
+        "owner",
+        "request_id",
+        "project_id",
+        "user_id",
+    }
+)
+
+
+def create(tx: Tx, migration: objects.Migration) -> objects.Migration:
+    """Write a new move and give it as it is read back, with its number."""
+    values = rows.pick(_T, migration)
+    values["created_at"] = values["updated_at"] = migration.created_at or tx.now()
+    if not tx.insert(_T, values):
+        raise errors.Exists(f"migration {migration.uuid} exists already")
+    return get(tx, migration.uuid)
+
+
+def get(tx: Tx, uuid: str) -> objects.Migration:
+    """Give a move by its uuid, or raise MigrationNotFound."""
+    return _one(tx, _T.c.uuid, uuid)
+
+
+def get_by_id(tx: Tx, number: int) -> objects.Migration:
+    """Give a move by its number, or raise MigrationNotFound."""
+    return _one(tx, _T.c.id, number)
+
+
+def find(
+    tx: Tx,
+    *,
+    limit: int | None = None,
+    marker: str | None = None,
+    host: str | None = None,
+    changes_since: datetime.datetime | None = None,
+    **filters: object,
+) -> list[objects.Migration]:
+    """Give moves, newest first, from behind the one whose uuid is the marker.
+
+    `filters` are those of FILTERS, each a value or a collection; `host` is
+    source or destination.
+    """
+    query = sa.select(_T)
+    if host is not None:
+        query = query.where(sa.or_(_T.c.source == host, _T.c.destination == host))
+    if changes_since is not None:
+        query = query.where(_T.c.updated_at >= changes_since)
+    for name, wanted in filters.items():
+        if name not in FILTERS:
+            raise errors.Invalid(f"migrations cannot be filtered by {name}")
+        query = query.where(rows.matches(_T.c[name], wanted))
+    return [make(row) for row in rows.page(tx, query, _T.c.uuid, marker, limit)]
+
+
+def active(tx: Tx, instance_uuid: str) -> objects.Migration | None:
+    """Give the server's move that has not ended yet, or None."""
+    query = sa.select(_T).where(_T.c.instance_uuid == instance_uuid, _going())
+    row = tx.row(query.order_by(_T.c.id.desc()))
+    return None if row is None else make(row)
+
+
+def change(
+    tx: Tx,
+    uuid: str,
+    *,
+    expected: Collection[str],
+    generation: int | None = None,
+    **values: object,
+) -> objects.Migration:
+    """Write the values if status and generation are as expected, and give the row.
+
+    Of the expected statuses only those count from which the table of states
+    allows the new one. Raises StaleWrite, which names what the move is
+    instead, and MigrationNotFound.
+    """
+    now = tx.now()
+    values["updated_at"] = now
+    status = values.get("status")
+    if status is not None:
+        expected = _before(get(tx, uuid).type, expected, str(status))
+        if status in states.TERMINAL:
+            values.setdefault("finished_at", now)
+    where = [_T.c.uuid == uuid, rows.matches(_T.c.status, [str(one) for one in expected])]
+    if generation is not None:
+        where.append(_T.c.generation == generation)
+    if not tx.count(sa.update(_T).where(*where).values(values)):
+        raise _stale(get(tx, uuid), expected, generation, status)
+    return get(tx, uuid)
+
+
+def progress(tx: Tx, report: objects.MigrationProgress) -> bool:
+    """Write how far a move is, and tell whether it was taken.
+
+    A report of an older generation, or of a move that does not run, is
+    ignored; the percentage never falls.
+    """
+    row = tx.row(
+        sa.select(_T)
+        .where(
+            _T.c.uuid == report.migration_uuid,
+            _T.c.generation == report.generation,
+            _T.c.status.in_(sorted(states.IN_SLOT)),
+        )
+        .with_for_update()
+    )
+    if row is None:
+        return False
+    before = row["progress"]
+    percent = max(report.percent, before.percent) if before else report.percent
+    tx.run(
+        sa.update(_T)
+        .where(_T.c.uuid == report.migration_uuid)
+        .values(progress=report.replace(percent=percent), updated_at=tx.now())
+    )
+    return True
+
+
+def renew(tx: Tx, uuid: str, owner: str, lease_until: datetime.datetime) -> None:
+    """Go on owning a move, or raise StaleWrite when it ended or is another's."""
+    mine = [_T.c.uuid == uuid, _T.c.owner == owner, _going()]
+    if tx.count(sa.update(_T).where(*mine).values(lease_until=lease_until)):
+        return
+    found = get(tx, uuid)
+    raise errors.StaleWrite(
+        f"migration {uuid} is {found.status} and owned by {found.owner or 'nobody'}, not {owner}",
+        status=found.status,
+        owner=found.owner,
+    )
+
+
+def expired(tx: Tx, now: datetime.datetime) -> list[objects.Migration]:
+    """Give the moves that go on, but whose owner has not renewed in time; oldest first."""
+    query = sa.select(_T).where(_going(), _T.c.lease_until < now).order_by(_T.c.id)
+    return [make(row) for row in tx.rows(query)]
+
+
+def take(
+    tx: Tx, uuid: str, owner: str, now: datetime.datetime, lease_until: datetime.datetime
+) -> objects.Migration:
+    """Take over a move whose lease ran out, raising its generation, or raise StaleWrite."""
+    ran_out = [_T.c.uuid == uuid, _going(), _T.c.lease_until < now]
+    values = {"owner": owner, "lease_until": lease_until, "generation": _T.c.generation + 1}
+    if tx.count(sa.update(_T).where(*ran_out).values(values)):
+        return get(tx, uuid)
+    found = get(tx, uuid)
+    raise errors.StaleWrite(
+        f"migration {uuid} is {found.status} and owned by {found.owner or 'nobody'} "
+        f"until {found.lease_until}",
+        status=found.status,
+        owner=found.owner,
+    )
+
+
+def admit(
+    tx: Tx, max_outbound: int, max_inbound: int, owner: str, lease_until: datetime.datetime
+) -> list[objects.Migration]:
+    """Turn queued live moves into preparing, oldest first, as far as the limits allow.
+
+    One process admits at a time, so the limits hold at every instant. A move
+    that must wait does not hold up those between other hosts.
+    """
+    tx.run(sa.select(tables.LOCKS).where(tables.LOCKS.c.name == "admission").with_for_update())
+    leaving, entering = _slots(tx)
+    admitted = []
+    for uuid, source, destination in _line(tx):
+        if leaving[source] >= max_outbound or entering[destination] >= max_inbound:
+            continue
+        leaving[source] += 1
+        entering[destination] += 1
+        admitted.append(
+            change(
+                tx,
+                uuid,
+                expected={states.Move.QUEUED},
+                status=states.Move.PREPARING,
+                owner=owner,
+                lease_until=lease_until,
+            )
+        )
+    return admitted
+
+
+def position(tx: Tx, uuid: str) -> int | None:
+    """Give the place of a queued move in the line, from 1, or None when it is not queued."""
+    line = [row[0] for row in _line(tx)]
+    return line.index(uuid) + 1 if uuid in line else None
+
+
+def make(row: dict[str, Any]) -> objects.Migration:
+    """Make the object of a row."""
+    return rows.make(objects.Migration, row)
+
+
+def _going() -> sa.ColumnElement[bool]:
+    return _T.c.status.not_in(sorted(states.TERMINAL))
+
+
+def _one(tx: Tx, column: sa.Column[Any], key: object) -> objects.Migration:
+    row = tx.row(sa.select(_T).where(column == key))
+    if row is None:
+        raise errors.MigrationNotFound(
+            f"migration {key} does not exist; see: whimbrel migration list"
+        )
+    return make(row)
+
+
+def _before(kind: str, expected: Collection[str], status: str) -> list[str]:
+    """Give those of the expected statuses from which a move may get this one."""
+    return [
+        one
+        for one in expected
+        if states.allowed(states.Kind(kind), states.Move(one), states.Move(status))
+    ]
+
+
+def _stale(
+    found: objects.Migration, expected: Collection[str], generation: int | None, status: object
+) -> errors.StaleWrite:
+    wanted = " or ".join(sorted(expected)) or f"anything that can become {status}"
+    of = "" if generation is None else f" of generation {generation}"
+    return errors.StaleWrite(
+        f"migration {found.uuid} is {found.status} of generation {found.generation}, "
+        f"not {wanted}{of}",
+        status=found.status,
+        generation=found.generation,
+    )
+
+
+def _slots(tx: Tx) -> tuple[collections.Counter[str], collections.Counter[str]]:
+    """Count the live moves that hold a slot, per source and per destination."""
+    query = sa.select(_T.c.source, _T.c.destination).where(
+        _T.c.type == states.Kind.LIVE, _T.c.status.in_(sorted(states.IN_SLOT))
+    )
+    found = tx.tuples(query)
+    return (
+        collections.Counter(source for source, _ in found),
+        collections.Counter(destination for _, destination in found),
+    )
+
+
+def _line(tx: Tx) -> list[tuple[str, str, str]]:
+    query = (
+        sa.select(_T.c.uuid, _T.c.source, _T.c.destination)
+        .where(
+            _T.c.type == states.Kind.LIVE,
+            _T.c.status == states.Move.QUEUED,
+            _T.c.destination.is_not(None),
+        )
+        .order_by(_T.c.id)
+    )
+    return [(uuid, source, destination) for uuid, source, destination in tx.tuples(query)]
