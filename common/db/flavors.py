@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import sqlalchemy as sa
 
 from common import errors
 from common import objects
 from common.db import rows
 from common.db import tables
-from common.db.engine import Tx
+
+if TYPE_CHECKING:
+    from common.db.engine import Tx
 
 _T = tables.FLAVORS
 
@@ -41,11 +45,8 @@ def delete(tx: Tx, flavor: str) -> None:
     tx.run(sa.delete(_T).where(_T.c.id == get(tx, flavor).id))
 
 
-def update_specs(tx: Tx, flavor: str, specs: dict[str, str], remove: list[str]) -> dict[str, str]:
-    """Set some extra specs, remove others, and give all of them."""
-    number = get(tx, flavor).id
-    row = tx.row(sa.select(_T.c.extra_specs).where(_T.c.id == number).with_for_update())
-    before: dict[str, str] = row["extra_specs"] if row else {}
-    after = {key: value for key, value in {**before, **specs}.items() if key not in remove}
-    tx.run(sa.update(_T).where(_T.c.id == number).values(extra_specs=after))
-    return after
+def change(tx: Tx, flavor: str, **values: object) -> objects.Flavor:
+    """Write other values into a flavor, or raise FlavorNotFound; servers keep their copies."""
+    found = get(tx, flavor)
+    tx.run(sa.update(_T).where(_T.c.id == found.id).values(values))
+    return get(tx, found.id)

@@ -63,7 +63,7 @@ def report(tx: Tx, node: objects.ComputeNode) -> None:
         )
 
 
-def get(tx: Tx, host: str, *, now: datetime.datetime, down_after: float) -> objects.ComputeNode:
+def get(tx: Tx, host: str, now: datetime.datetime, down_after: float) -> objects.ComputeNode:
     """Give one host with its service, or raise HostNotFound."""
     row = tx.row(sa.select(_N).where(_N.c.host == host))
     if row is None:
@@ -76,7 +76,7 @@ def get(tx: Tx, host: str, *, now: datetime.datetime, down_after: float) -> obje
 
 
 def all(  # noqa: A001 - qualified where used
-    tx: Tx, *, now: datetime.datetime, down_after: float
+    tx: Tx, now: datetime.datetime, down_after: float
 ) -> list[objects.ComputeNode]:
     """Give every host with its service, by name; five statements however many there are."""
     found = tx.rows(sa.select(_N).order_by(_N.c.host))
@@ -88,7 +88,7 @@ def all(  # noqa: A001 - qualified where used
     return [_make(row, amounts.get(row["host"], {}), beside.get(row["host"])) for row in found]
 
 
-def rooms(tx: Tx, *, now: datetime.datetime, down_after: float) -> list[Room]:
+def rooms(tx: Tx, now: datetime.datetime, down_after: float) -> list[Room]:
     """Give every host as the scheduler needs it, by name, in three statements."""
     amounts = claims.inventory(tx)
     query = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,12 @@ def start(tx: Tx, action: objects.InstanceAction) -> None:
 
 
 def begin_event(
-    tx: Tx, request_id: str, instance_uuid: str, event: str, host: str | None = None
+    tx: Tx,
+    request_id: str,
+    instance_uuid: str,
+    event: str,
+    host: str | None,
+    now: datetime.datetime,
 ) -> None:
     """Write that a part of an action began; one that is going on is left as it is.
 
@@ -64,7 +70,6 @@ def begin_event(
     number = _number(tx, instance_uuid, request_id)
     if tx.row(sa.select(_E.c.id).where(*_going_on(number, event, host))) is not None:
         return
-    now = tx.now()
     values = {"action_id": number, "event": event, "host": host, "started_at": now}
     tx.run(sa.insert(_E).values(values))
     tx.run(sa.update(_A).where(_A.c.id == number).values(updated_at=now))
@@ -75,7 +80,8 @@ def end_event(
     request_id: str,
     instance_uuid: str,
     event: str,
-    host: str | None = None,
+    host: str | None,
+    now: datetime.datetime,
     error: str | None = None,
 ) -> None:
     """Write how a part of an action ended: with an error, or well; twice does no harm.
@@ -83,28 +89,37 @@ def end_event(
     Raises ActionNotFound.
     """
     number = _number(tx, instance_uuid, request_id)
-    now = tx.now()
-    ended = {
-        "finished_at": now,
-        "result": "Success" if error is None else "Error",
-        "details": error,
-    }
+    result = "Success" if error is None else "Error"
+    ended = {"finished_at": now, "result": result, "details": error}
     tx.run(sa.update(_E).where(*_going_on(number, event, host)).values(ended))
     tx.run(sa.update(_A).where(_A.c.id == number).values(updated_at=now))
 
 
-def finish(tx: Tx, request_id: str, instance_uuid: str, message: str | None = None) -> None:
-    """Write that an action ended, with what went wrong if anything; twice does no harm."""
-    now = tx.now()
-    tx.run(
-        sa.update(_A)
-        .where(
+def finish(
+    tx: Tx, request_id: str, instance_uuid: str, now: datetime.datetime, error: str | None = None
+) -> None:
+    """Write that an action and what is open of it ended, with what went wrong if anything.
+
+    A repeat changes nothing.
+    """
+    row = tx.row(
+        sa.select(_A.c.id).where(
             _A.c.instance_uuid == instance_uuid,
             _A.c.request_id == request_id,
             _A.c.finished_at.is_(None),
         )
-        .values(finished_at=now, updated_at=now, message=message)
     )
+    if row is None:
+        return
+    ended = {"finished_at": now, "updated_at": now, "message": error}
+    tx.run(sa.update(_A).where(_A.c.id == row["id"]).values(ended))
+    rest = {
+        "finished_at": now,
+        "result": "Success" if error is None else "Error",
+        "details": error,
+    }
+    still = [_E.c.action_id == row["id"], _E.c.finished_at.is_(None)]
+    tx.run(sa.update(_E).where(*still).values(rest))
 
 
 def actions(

@@ -70,16 +70,16 @@ def delete(tx: Tx, network: str) -> None:
     tx.run(sa.delete(_T).where(_T.c.id == found.id))
 
 
-def allocate(tx: Tx, network_id: str, instance_uuid: str) -> objects.Port:
+def allocate(tx: Tx, network: str, instance_uuid: str) -> objects.Port:
     """Give the server a port with the lowest free address, or raise NoAddress."""
-    network = _lock(tx, network_id)
-    taken = tx.rows(sa.select(_P.c.address, _P.c.mac).where(_P.c.network_id == network.id))
-    address = _free(network, {row["address"] for row in taken})
+    found = _lock(tx, network)
+    taken = tx.rows(sa.select(_P.c.address, _P.c.mac).where(_P.c.network_id == found.id))
+    address = _free(found, {row["address"] for row in taken})
     port = objects.Port(
         id=ids.new(),
-        network_id=network.id,
-        network=network.name,
-        bridge=network.bridge,
+        network_id=found.id,
+        network=found.name,
+        bridge=found.bridge,
         mac=_mac(address, {row["mac"] for row in taken}),
         address=address,
     )
@@ -107,14 +107,11 @@ def ports(tx: Tx, instance_uuids: Iterable[str]) -> dict[str, list[objects.Port]
     return found
 
 
-def _lock(tx: Tx, network_id: str) -> objects.Network:
+def _lock(tx: Tx, network: str) -> objects.Network:
     """Hold the network's row: two servers never look for a free address at once."""
-    row = tx.row(sa.select(_T).where(_T.c.id == network_id).with_for_update())
-    if row is None:
-        raise errors.NetworkNotFound(
-            f"network {network_id} does not exist; see: openstack network list"
-        )
-    return rows.make(objects.Network, row)
+    found = get(tx, network)
+    tx.run(sa.select(_T.c.id).where(_T.c.id == found.id).with_for_update())
+    return found
 
 
 def _free(network: objects.Network, taken: set[Any]) -> str | None:

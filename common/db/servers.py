@@ -38,6 +38,8 @@ FILTERS: dict[str, sa.ColumnElement[Any]] = {
     )
 } | {"image": _T.c.image_id}
 
+_LIVING = frozenset(states.Vm) - {states.Vm.DELETED}
+
 # A change of one of these is a change of state and raises the generation.
 STATE = frozenset({"vm_state", "task_state", "host", "run_token"})
 
@@ -102,6 +104,11 @@ def change(
     if not tx.count(sa.update(_T).where(*where).values(values)):
         raise _stale(get(tx, uuid, deleted=True), expect or {})
     return get(tx, uuid, deleted=True)
+
+
+def amend(tx: Tx, uuid: str, **values: object) -> objects.Instance:
+    """Write what is no state (name, description, metadata) in any state but deleted."""
+    return change(tx, uuid, expect={"vm_state": _LIVING}, **values)
 
 
 def counts(tx: Tx) -> dict[str, int]:

@@ -45,13 +45,13 @@ def report(tx: Tx, service: objects.Service, now: datetime.datetime) -> None:
     tx.insert(_T, first)
 
 
-def all(tx: Tx, *, now: datetime.datetime, down_after: float) -> list[objects.Service]:  # noqa: A001 - qualified where used
+def all(tx: Tx, now: datetime.datetime, down_after: float) -> list[objects.Service]:  # noqa: A001 - qualified where used
     """Give every service, in the order of their first report."""
     found = tx.rows(sa.select(_T).order_by(_T.c.id))
     return [make(row, now, down_after) for row in found]
 
 
-def get(tx: Tx, key: str | int, *, now: datetime.datetime, down_after: float) -> objects.Service:
+def get(tx: Tx, key: str | int, now: datetime.datetime, down_after: float) -> objects.Service:
     """Give a service by its uuid or its number, or raise ServiceNotFound."""
     column = _T.c.id if isinstance(key, int) else _T.c.uuid
     row = tx.row(sa.select(_T).where(column == key))
@@ -61,7 +61,7 @@ def get(tx: Tx, key: str | int, *, now: datetime.datetime, down_after: float) ->
 
 
 def find(
-    tx: Tx, host: str, binary: str, *, now: datetime.datetime, down_after: float
+    tx: Tx, host: str, binary: str, now: datetime.datetime, down_after: float
 ) -> objects.Service:
     """Give a service by its host and binary, or raise ServiceNotFound."""
     row = tx.row(sa.select(_T).where(_T.c.host == host, _T.c.binary == binary))
@@ -72,11 +72,15 @@ def find(
     return make(row, now, down_after)
 
 
-def change(tx: Tx, uuid: str, **values: object) -> None:
-    """Set disabled, disabled_reason or forced_down, or raise ServiceNotFound."""
-    update = sa.update(_T).where(_T.c.uuid == uuid).values(updated_at=tx.now(), **values)
-    if not tx.count(update):
-        raise errors.ServiceNotFound(f"service {uuid} does not exist; see: whimbrel service list")
+def change(
+    tx: Tx, uuid: str, *, now: datetime.datetime, down_after: float, **values: object
+) -> objects.Service:
+    """Set disabled, disabled_reason or forced_down, and give the service.
+
+    Raises ServiceNotFound.
+    """
+    tx.run(sa.update(_T).where(_T.c.uuid == uuid).values(updated_at=now, **values))
+    return get(tx, uuid, now, down_after)
 
 
 def make(row: Mapping[str, Any], now: datetime.datetime, down_after: float) -> objects.Service:

@@ -31,7 +31,13 @@ def update_service(
     if forced_down is not None:
         changes["forced_down"] = forced_down
     with deps.database.write() as tx:
-        return services.change(tx, service, **changes)
+        return services.change(
+            tx,
+            service,
+            now=deps.clock.now(),
+            down_after=deps.conf.service.down_after,
+            **changes,
+        )
 
 
 def update_server(deps: Deps, server: str, changes: dict[str, str]) -> None:
