@@ -1,0 +1,61 @@
+import pytest
+
+PATH = "/servers/11111111-2222-4333-8444-555555555555"
+
+
+def test_an_id_is_asked_for_directly(api, whimbrel, server):
+    """A uuid needs no search, and finds its server."""
+    api.answer("GET", PATH, {"server": server})
+
+    assert "tern" == whimbrel("server", "show", server["id"], "-f", "json").json["name"]
+    assert [PATH] == [asked.path for asked in api.asked]
+
+
+def test_a_name_is_matched_whole(api, whimbrel, server):
+    """The API's filter is an expression; only the exact name counts."""
+    other = {**server, "id": "other", "name": "tern-2"}
+    api.answer("GET", "/servers/detail", {"servers": [other, server]})
+
+    assert server["id"] == whimbrel("server", "show", "tern", "-f", "json").json["id"]
+
+
+def test_an_ambiguous_name_lists_its_matches(api, whimbrel, server):
+    """Two servers of one name: neither is taken, and both ids are told."""
+    api.answer("GET", "/servers/detail", {"servers": [server, {**server, "id": "other"}]})
+
+    typed = whimbrel("server", "stop", "tern")
+
+    assert 1 == typed.status
+    assert "error: 2 servers are called 'tern', use an id:" in typed.err
+    assert "other" in typed.err
+    assert server["id"] in typed.err
+    assert [] == api.of("POST")
+
+
+@pytest.mark.parametrize("word", ["tern", "11111111-2222-4333-8444-555555555555"])
+def test_an_unknown_server_is_named(api, whimbrel, word):
+    """Nothing of this name or id is an error that repeats the word."""
+    api.answer("GET", "/servers/detail", {"servers": []})
+
+    typed = whimbrel("server", "show", word)
+
+    assert (1, f"error: no server is called '{word}'\n") == (typed.status, typed.err)
+
+
+def test_a_flavor_goes_by_name(api, whimbrel):
+    """Deleting by name orders the deletion by id."""
+    rows = [{"id": "1", "name": "a"}, {"id": "2", "name": "b"}]
+    api.answer("GET", "/flavors/detail", {"flavors": rows})
+    api.answer("DELETE", "/flavors/2", None, status=202)
+
+    assert 0 == whimbrel("flavor", "delete", "b").status
+    assert ["/flavors/2"] == [asked.path for asked in api.of("DELETE")]
+
+
+def test_a_migration_goes_by_number(api, whimbrel):
+    """The short number that old clients show leads to the whole migration."""
+    uuid = "99999999-2222-4333-8444-555555555555"
+    api.answer("GET", "/os-migrations", {"migrations": [{"id": 7, "uuid": uuid}]})
+    api.answer("GET", f"/os-migrations/{uuid}", {"migration": {"uuid": uuid, "status": "failed"}})
+
+    assert "failed" == whimbrel("migration", "show", "7", "-f", "json").json["status"]

@@ -1,0 +1,162 @@
+import pytest
+
+from services.cli import moves
+
+UUID = "11111111-2222-4333-8444-555555555555"
+MOVE = "99999999-2222-4333-8444-555555555555"
+PATH = f"/servers/{UUID}"
+WHOLE = f"/os-migrations/{MOVE}"
+
+
+def move(status, **more):
+    """A migration as the API shows it."""
+    return {
+        "migration": {
+            "uuid": MOVE,
+            "instance_uuid": UUID,
+            "status": status,
+            "source_compute": "host1",
+            "dest_compute": "host2",
+            "progress": None,
+            **more,
+        }
+    }
+
+
+@pytest.fixture
+def tern(api, server):
+    api.answer("GET", "/servers/detail", {"servers": [server]})
+    api.answer("POST", f"{PATH}/action", None, status=202)
+    api.answer("GET", "/os-migrations", {"migrations": [{"id": 1, "uuid": MOVE}]})
+    return server
+
+
+def test_without_wait_the_id_is_told(tern, api, whimbrel):
+    """The answer is the migration's id, and how to watch it."""
+    api.answer("GET", WHOLE, move("preparing"))
+
+    typed = whimbrel("server", "live-migrate", "tern", "-f", "value", "-c", "id")
+
+    assert f"{MOVE}\n" == typed.out
+    assert f"watch it with: whimbrel migration watch {MOVE}\n" == typed.err
+
+
+@pytest.mark.parametrize(
+    ("words", "body", "version"),
+    [
+        ((), {"host": None, "block_migration": "auto"}, "compute 2.30"),
+        (
+            ("--host", "h", "--block-migration"),
+            {"host": "h", "block_migration": True},
+            "compute 2.30",
+        ),
+        (
+            ("--shared-migration", "--disk-over-commit"),
+            {"host": None, "block_migration": False, "disk_over_commit": True},
+            "compute 2.24",
+        ),
+        (
+            ("--block-migration", "--microversion-free"),
+            {"host": None, "block_migration": True, "disk_over_commit": False},
+            None,
+        ),
+    ],
+)
+def test_each_order_speaks_the_version_that_knows_it(tern, api, whimbrel, words, body, version):
+    """The microversion decides which fields there are and when checks are told."""
+    api.answer("GET", WHOLE, move("preparing"))
+
+    whimbrel("server", "live-migrate", "tern", *words)
+
+    assert {"os-migrateLive": body} == api.of("POST")[0].body
+    assert version == api.of("POST")[0].version
+
+
+def test_over_commit_cannot_be_left_to_the_hosts(tern, api, whimbrel):
+    """The version that knows it does not know auto, so nothing is ordered."""
+    assert 1 == whimbrel("server", "live-migrate", "tern", "--disk-over-commit").status
+    assert [] == api.of("POST")
+
+
+def test_wait_ends_well_only_where_the_server_arrived(tern, api, whimbrel, server):
+    """Completed and recorded on the destination is success."""
+    api.answer("GET", WHOLE, move("running"), move("completed", downtime_ms=12, job_ms=800))
+    api.answer("GET", PATH, {"server": {**server, "OS-EXT-SRV-ATTR:host": "host2"}})
+
+    typed = whimbrel("server", "live-migrate", "tern", "--wait", "-f", "json")
+
+    assert 0 == typed.status
+    assert {"status": "completed", "from": "host1", "to": "host2", "downtime_ms": 12}.items() <= (
+        typed.json.items()
+    )
+    assert "compute 2.96" == api.of("POST")[0].version
+
+
+@pytest.mark.parametrize("host", ["host1", "host3"])
+def test_completed_elsewhere_is_no_success(tern, api, whimbrel, server, host):
+    """A migration that says completed is not believed: the server must be there."""
+    api.answer("GET", WHOLE, move("completed"))
+    api.answer("GET", PATH, {"server": {**server, "OS-EXT-SRV-ATTR:host": host}})
+
+    typed = whimbrel("server", "live-migrate", "tern", "--host", "host2", "--wait")
+
+    assert 1 == typed.status
+    assert f"error: tern is recorded on {host}" in typed.err
+
+
+def test_a_failed_move_tells_step_host_and_reason(tern, api, whimbrel):
+    """What the migration recorded is what the person reads."""
+    failed = move(
+        "failed",
+        failed_step="pre_live_migration",
+        failed_host="host2",
+        error_message="host2: bridge br-x is missing",
+    )
+    api.answer("GET", WHOLE, move("preparing"), failed)
+
+    typed = whimbrel("server", "live-migrate", "tern", "--wait")
+
+    assert 1 == typed.status
+    assert typed.err.endswith(
+        "error: tern did not move: failed (pre_live_migration on host2): "
+        "host2: bridge br-x is missing\n"
+    )
+
+
+def test_watch_takes_the_newest_of_a_server(tern, api, whimbrel):
+    """A server's name is enough to follow its move to the end."""
+    api.answer("GET", WHOLE, move("running", progress={"percent": 40}), move("completed"))
+
+    typed = whimbrel("migration", "watch", "--server", "tern")
+
+    assert 0 == typed.status
+    assert "100 %  host1 -> host2  completed" == typed.out.splitlines()[-1]
+
+
+def test_abort_asks_for_the_servers_migration(api, whimbrel):
+    """The order goes to the migration below its server."""
+    api.answer("GET", WHOLE, move("running"))
+    api.answer("DELETE", f"{PATH}/migrations/{MOVE}", None, status=202)
+
+    assert 0 == whimbrel("migration", "abort", MOVE).status
+    assert 1 == len(api.of("DELETE"))
+
+
+def test_a_journal_line_has_step_host_and_time():
+    """People read how long each step took and what went wrong."""
+    steps = [
+        {
+            "step": "pre_live_migration",
+            "host": "host2",
+            "state": "failed",
+            "started_at": "2026-01-01T00:00:00.100000",
+            "finished_at": "2026-01-01T00:00:01.350000",
+            "error": "no room",
+        },
+        {"step": "run", "host": "host1", "state": "started", "started_at": "2026-01-01T00:00:02"},
+    ]
+
+    assert [
+        "pre_live_migration on host2 failed 1250 ms: no room",
+        "run on host1 started",
+    ] == moves.journal({"steps": steps})
