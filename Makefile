@@ -18,10 +18,10 @@ setup-sim: ## only what demo-sim needs: no root, no libvirt
 	@deploy/setup/venv runtime
 
 demo: setup ## boot a guest on real libvirt hosts and live-migrate it there and back (root)
-	@deploy/demo/real
+	@$(BIN)/python -m deploy.demo.real
 
 demo-sim: setup-sim ## the same story on simulated hypervisors, in one process
-	@$(BIN)/python deploy/demo/sim.py
+	@$(BIN)/python -m deploy.demo.sim
 
 test: setup lint types imports ## everything, as CI runs it (root)
 	$(BIN)/pytest tests/architecture tests/unit tests/functional tests/integration
