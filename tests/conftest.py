@@ -5,7 +5,7 @@ from collections.abc import Generator
 
 import pytest
 
-pytest_plugins = ["tests.databases"]
+pytest_plugins = ["tests.databases", "tests.integration.labs"]
 
 
 def _refuse(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from deploy.lab import errors
 
+Body = dict[str, Any]
+
 TIMEOUT = 15
 SERVICES = ("nova-conductor", "nova-scheduler", "nova-compute")
 FLAVORS = (
@@ -15,7 +17,7 @@ FLAVORS = (
 )
 
 
-def call(endpoint: str, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+def call(endpoint: str, method: str, path: str, body: Body | None = None) -> Body:
     """The decoded answer of one request; BadAnswer with status and text if it is refused."""
     request = urllib.request.Request(  # noqa: S310 - the endpoint is the lab's own
         endpoint + path,
@@ -31,7 +33,8 @@ def call(endpoint: str, method: str, path: str, body: dict[str, Any] | None = No
         raise errors.BadAnswer(f"{method} {path}: {error.code} {said}") from error
     except OSError as error:
         raise errors.BadAnswer(f"{method} {endpoint}{path}: {error}") from error
-    return json.loads(text) if text else None
+    answered: Body = json.loads(text) if text else {}
+    return answered
 
 
 def answers(endpoint: str) -> bool:

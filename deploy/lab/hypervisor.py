@@ -1,5 +1,7 @@
 """A host: libvirtd in network, mount and host name namespaces of its own."""
 
+import os
+import shutil
 import uuid
 from pathlib import Path
 
@@ -19,6 +21,7 @@ PRIVATE = {
     "libvirt/cache": "/var/cache/libvirt",
     "whimbrel": "/var/lib/whimbrel",
 }
+CAPABILITIES = "libvirt/cache/qemu/capabilities"
 UUIDS = uuid.UUID("7d2a6a0e-53ad-4d43-8d0c-3a0d8f8f3c11")
 
 LIBVIRTD_CONF = """\
@@ -56,11 +59,13 @@ bind() {{ mkdir -p "$2"; mount --bind "$1" "$2"; }}
 mount --bind {hosts} /etc/hosts
 # Only a fresh sysfs shows this network namespace's bridges.
 mount -t sysfs sysfs /sys
-# A copy of another namespace's file would keep that namespace alive.
+# A copy of another namespace's file would keep that namespace alive, and a lab's folder busy.
 while read -r _ place kind _; do
-    [ "$kind" = nsfs ] && umount -l "$place"
+    if [ "$kind" = nsfs ]; then umount -l "$place"; fi
 done </proc/self/mounts
-exit 0
+while read -r _ place _; do
+    case "$place" in {labs}/*/ns) umount -l "$place" ;; esac
+done </proc/self/mounts
 """
 
 
@@ -89,7 +94,9 @@ def enter_script(plan: Plan, host: Host) -> str:
     if plan.shared:
         rows.append((str(plan.root / "shared" / "instances"), INSTANCES))
     binds = "\n".join(f"bind {own} {place}" for own, place in rows)
-    return ENTER.format(name=host.name, binds=binds, hosts=host.folder / "hosts")
+    return ENTER.format(
+        name=host.name, binds=binds, hosts=host.folder / "hosts", labs=plan.root.parent
+    )
 
 
 def furnish(plan: Plan, host: Host) -> None:
@@ -107,6 +114,27 @@ def furnish(plan: Plan, host: Host) -> None:
     ):
         path.write_text(text)
     unshare(host)
+
+
+def seed(host: Host, cache: Path) -> None:
+    """Give a host what libvirt learnt of QEMU in a former lab: asking again takes 8 s.
+
+    libvirt itself discards what no longer fits QEMU, kernel or processor.
+    """
+    learnt = host.folder / CAPABILITIES
+    learnt.mkdir(parents=True, exist_ok=True)
+    for path in cache.glob("*.xml"):
+        shutil.copyfile(path, learnt / path.name)
+
+
+def harvest(host: Host, cache: Path) -> None:
+    """Keep what a host's libvirt learnt of QEMU for later labs."""
+    learnt = host.folder / CAPABILITIES
+    cache.mkdir(parents=True, exist_ok=True)
+    for path in learnt.glob("*.xml"):
+        fresh = cache / f".{path.name}.{os.getpid()}"
+        shutil.copyfile(path, fresh)
+        fresh.rename(cache / path.name)
 
 
 def unshare(host: Host) -> None:

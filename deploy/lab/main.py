@@ -56,7 +56,7 @@ def bring_up(args: argparse.Namespace) -> int:
         up.clear(plan, clock.say)
         links.check_free(plan)
         up.start(plan, clock.say)
-    clock.say(f"lab {plan.name!r} is up; next: eval \"$(lab env)\", lab status, lab down")
+    clock.say(f'lab {plan.name!r} is up; next: eval "$(lab env)", lab status, lab down')
     return 0
 
 
@@ -191,7 +191,7 @@ def parser() -> argparse.ArgumentParser:
     add_up(verb(verbs, "up", bring_up, "start a lab"))
     verb(verbs, "down", take_down, "take a lab away, whatever state it is in")
     verb(verbs, "status", show_status, "what runs, and how to look around")
-    verb(verbs, "env", show_env, "shell variables: eval \"$(lab env)\"")
+    verb(verbs, "env", show_env, 'shell variables: eval "$(lab env)"')
     on_host = verb(verbs, "exec", execute, "run a command inside a host: lab exec HOST -- CMD")
     on_host.add_argument("host")
     on_host.add_argument("command", nargs=argparse.REMAINDER)

@@ -157,9 +157,7 @@ class Plan:
     @property
     def transport_url(self) -> str:
         """The broker, for oslo.messaging, from any namespace of the lab."""
-        return (
-            f"rabbit://whimbrel:{self.password}@{self.controller_address}:{self.ports.amqp}/"
-        )
+        return f"rabbit://whimbrel:{self.password}@{self.controller_address}:{self.ports.amqp}/"
 
     @property
     def database_url(self) -> str:
@@ -191,9 +189,9 @@ class Plan:
         if host != CONTROLLER and host not in {each.name for each in self.hosts}:
             known = ", ".join([CONTROLLER, *(each.name for each in self.hosts)])
             raise errors.Unknown(f"lab {self.name!r} has no host {host!r}", f"it has: {known}")
-        known = self.services(host)
-        if service not in known:
-            raise errors.Unknown(f"{host} has no service {service!r}", f"it has: {', '.join(known)}")
+        if service not in self.services(host):
+            known = ", ".join(self.services(host))
+            raise errors.Unknown(f"{host} has no service {service!r}", f"it has: {known}")
 
 
 def halves(subnet: str) -> tuple[ipaddress.IPv4Network, ipaddress.IPv4Network]:

@@ -1,8 +1,8 @@
 """Measures a guest's silence from outside: a UDP probe every 10 ms, and what came back.
 
-    with probe.Prober("198.51.100.130") as prober:
-        migrate()
-    print(prober.report().longest_gap_ms)
+with probe.Prober("198.51.100.130") as prober:
+    migrate()
+print(prober.report().longest_gap_ms)
 """
 
 import re
@@ -238,11 +238,14 @@ def alive(address: str, seconds: float) -> Answer:
 def describe(report: Report) -> str:
     """The report for people."""
     ticks = f"{report.first_tick} to {report.last_tick}, {report.missed_ticks} missed"
-    return "\n".join([
-        f"guest        {report.address}",
-        f"probes       {report.sent} sent, {report.answered} answered in {report.seconds:.1f} s",
-        f"longest gap  {report.longest_gap_ms:.0f} ms",
-        f"ticks        {ticks}",
-        f"boots seen   {' '.join(report.boots) or 'none'}",
-        f"restarted    {'yes' if report.restarted else 'no'}",
-    ])
+    counts = f"{report.sent} sent, {report.answered} answered in {report.seconds:.1f} s"
+    return "\n".join(
+        [
+            f"guest        {report.address}",
+            f"probes       {counts}",
+            f"longest gap  {report.longest_gap_ms:.0f} ms",
+            f"ticks        {ticks}",
+            f"boots seen   {' '.join(report.boots) or 'none'}",
+            f"restarted    {'yes' if report.restarted else 'no'}",
+        ]
+    )

@@ -33,9 +33,7 @@ class Record:
     since: float
 
 
-def start(
-    root: Path, host: str, service: str, argv: list[str], environ: dict[str, str]
-) -> Record:
+def start(root: Path, host: str, service: str, argv: list[str], environ: dict[str, str]) -> Record:
     """Start a service in a session of its own, its output appended to its log."""
     path = log(root, host, service)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -146,9 +144,7 @@ def inside(entry: Path, namespaces: set[int]) -> bool:
 def mounted(entry: Path, root: Path) -> bool:
     """Whether a process sees a host's folder of this lab bound to some other place."""
     mark = f"/{root.parent.name}/{root.name}/hosts/".encode()
-    return any(
-        mark in line.split(b" ", 4)[3] for line in content(entry / "mountinfo").splitlines()
-    )
+    return any(mark in line.split(b" ", 4)[3] for line in content(entry / "mountinfo").splitlines())
 
 
 def inode(path: Path) -> int:

@@ -25,9 +25,7 @@ PACKAGES = {
 
 def call(*argv: str, feed: str | None = None, folder: str | None = None) -> str:
     """Run a program and return what it printed, or raise ProgramFailed with its last words."""
-    done = subprocess.run(
-        argv, input=feed, capture_output=True, text=True, check=False, cwd=folder
-    )
+    done = subprocess.run(argv, input=feed, capture_output=True, text=True, check=False, cwd=folder)
     if done.returncode:
         words = (done.stderr.strip() or done.stdout.strip()).splitlines()[-5:]
         raise errors.ProgramFailed(f"{' '.join(argv)}: " + "\n  ".join(words or ["failed"]))

@@ -147,7 +147,9 @@ def wait_ready(plan: Plan, host: str, service: str) -> None:
         check_alive(plan, host, service)
         return ready()
 
-    waiting.until(done, READY, f"{service} on {host} (see {processes.log(plan.root, host, service)})")
+    waiting.until(
+        done, READY, f"{service} on {host} (see {processes.log(plan.root, host, service)})"
+    )
 
 
 def check_alive(plan: Plan, host: str, service: str) -> None:

@@ -34,13 +34,16 @@ def row(plan: Plan, host: str, service: str) -> Row:
 def table(lines: list[Row]) -> str:
     """Lines with their columns aligned."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    shown = ("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)) for line in lines)
+    shown = (
+        "  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True))
+        for line in lines
+    )
     return "\n".join(line.rstrip() for line in shown)
 
 
 def facts(plan: Plan) -> list[Row]:
     """How to look around in a lab."""
-    lines = [
+    lines: list[Row] = [
         ("subnet", f"{plan.subnet} (hosts {plan.control}, guests {plan.tenant})"),
         ("state", str(plan.root)),
         ("rabbitmqctl", broker.control(plan)),

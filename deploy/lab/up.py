@@ -69,10 +69,12 @@ def build_up(plan: Plan, say: Say) -> None:
     hypervisor.keep_namespaces(plan.root / "ns")
     for host in plan.hosts:
         hypervisor.furnish(plan, host)
+        hypervisor.seed(host, build.CACHE / "capabilities")
     broker.prepare(plan)
     services.write_configs(plan)
     say(f"network {plan.subnet} and {plan.count} hosts' namespaces are there")
     together(foundation(plan, say))
+    hypervisor.harvest(plan.hosts[0], build.CACHE / "capabilities")
     if plan.bare:
         return
     whimbrel(plan, say)

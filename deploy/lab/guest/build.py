@@ -80,15 +80,17 @@ def initramfs(unpacked: Path, cache: Path) -> bytes:
     loaded = modules.load(unpacked)
     order = "".join(f"{name}.ko\n" for name in loaded)
     folders = ("dev", "proc", "bin", "modules")
-    return cpio.pack([
-        *(cpio.Entry(name, cpio.FOLDER) for name in folders),
-        cpio.Entry("dev/console", cpio.DEVICE, device=(5, 1)),
-        cpio.Entry("bin/busybox", cpio.PROGRAM, Path(busybox()).read_bytes()),
-        cpio.Entry("bin/guest", cpio.PROGRAM, program.read_bytes()),
-        cpio.Entry("init", cpio.PROGRAM, (SOURCES / "init").read_bytes()),
-        cpio.Entry("modules/order", cpio.FILE, order.encode()),
-        *(cpio.Entry(f"modules/{name}.ko", cpio.FILE, data) for name, data in loaded.items()),
-    ])
+    return cpio.pack(
+        [
+            *(cpio.Entry(name, cpio.FOLDER) for name in folders),
+            cpio.Entry("dev/console", cpio.DEVICE, device=(5, 1)),
+            cpio.Entry("bin/busybox", cpio.PROGRAM, Path(busybox()).read_bytes()),
+            cpio.Entry("bin/guest", cpio.PROGRAM, program.read_bytes()),
+            cpio.Entry("init", cpio.PROGRAM, (SOURCES / "init").read_bytes()),
+            cpio.Entry("modules/order", cpio.FILE, order.encode()),
+            *(cpio.Entry(f"modules/{name}.ko", cpio.FILE, data) for name, data in loaded.items()),
+        ]
+    )
 
 
 def busybox() -> str:
