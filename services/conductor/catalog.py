@@ -58,16 +58,11 @@ def replace_metadata(deps: Deps, server: str, metadata: dict[str, str]) -> dict[
 def update_extra_specs(
     deps: Deps, flavor: str, specs: dict[str, str], remove: list[str]
 ) -> dict[str, str]:
-    """Set and remove extra specs of a flavor; a key that is not there cannot be removed."""
+    """Set and remove extra specs of a flavor, and give all of them."""
     with deps.database.write() as tx:
-        now = dict(flavors.get(tx, flavor).extra_specs)
-        for key in remove:
-            if key not in now:
-                raise errors.NotFound(f"flavor {flavor} has no extra spec {key}")
-            del now[key]
-        now.update(specs)
-        flavors.change(tx, flavor, extra_specs=now)
-    return now
+        before = flavors.get(tx, flavor).extra_specs
+        left = {key: value for key, value in before.items() if key not in remove}
+        return dict(flavors.change(tx, flavor, extra_specs={**left, **specs}).extra_specs)
 
 
 def create_flavor(deps: Deps, flavor: objects.Flavor) -> objects.Flavor:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def node(deps: Deps, tx: Tx, host: str) -> objects.ComputeNode:
     """Read a host with its service's state as of now, or raise HostNotFound."""
-    return hosts.get(tx, host, deps.clock.now(), deps.conf.service.down_after)
+    return hosts.get(tx, host, now=deps.clock.now(), down_after=deps.conf.service.down_after)
 
 
 def require(deps: Deps, tx: Tx, host: str, purpose: str) -> objects.ComputeNode:

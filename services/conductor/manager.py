@@ -101,8 +101,8 @@ class Manager(conductor.Conductor):
         del context
         with self._deps.database.write() as tx:
             for one in progress:
-                rows.progress(tx, one)
-                rows.renew(tx, one.migration_uuid, host, queue.lease(self._deps))
+                if rows.progress(tx, one):
+                    rows.renew(tx, one.migration_uuid, host, moves.lease(self._deps))
 
     def report(
         self, context: Context, service: objects.Service, node: objects.ComputeNode | None

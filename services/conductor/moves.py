@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,11 @@ LOG = logging.getLogger(__name__)
 
 # A move is over for its server in one of two ways, or a person must look.
 STAYS = frozenset({states.Move.FAILED, states.Move.CANCELLED})
+
+
+def lease(deps: Deps) -> datetime.datetime:
+    """Give the time until which whoever takes a move now owns it."""
+    return deps.clock.now() + datetime.timedelta(seconds=deps.conf.conductor.lease)
 
 
 def begin(
@@ -78,7 +84,7 @@ def report(deps: Deps, told: objects.MoveReport) -> objects.Migration:
         now = moves.get(tx, told.migration_uuid)
         if now.status == told.status and now.generation == told.generation:
             return now
-        after = _change(tx, told)
+        after = _change(deps, tx, told)
         if after.status in states.TERMINAL:
             settle(deps, tx, after, told.power_state)
     LOG.info("migration %s: %s%s", after.uuid, after.status, _why(after))
@@ -100,11 +106,7 @@ def settle(deps: Deps, tx: Tx, migration: objects.Migration, power: int | None) 
         changes["power_state"] = power
     servers.change(tx, instance.uuid, expect={"task_state": states.Task.MIGRATING}, **changes)
     journal.finish(
-        tx,
-        migration.request_id,
-        instance.uuid,
-        deps.clock.now(),
-        migration.error_message,
+        tx, migration.request_id, instance.uuid, deps.clock.now(), migration.error_message
     )
 
 
@@ -194,10 +196,12 @@ def _row(
         user_id=context.user_id or "",
         project_id=context.project_id or "",
         created_at=deps.clock.now(),
+        owner=deps.conf.host,
+        lease_until=lease(deps),
     )
 
 
-def _change(tx: Tx, told: objects.MoveReport) -> objects.Migration:
+def _change(deps: Deps, tx: Tx, told: objects.MoveReport) -> objects.Migration:
     facts = {
         "downtime_ms": told.downtime_ms,
         "job_ms": told.job_ms,
@@ -214,6 +218,8 @@ def _change(tx: Tx, told: objects.MoveReport) -> objects.Migration:
         expected=set(told.expected),
         generation=told.generation,
         status=told.status,
+        owner=told.host,
+        lease_until=lease(deps),
         **{name: value for name, value in facts.items() if value is not None},
     )
 

@@ -6,7 +6,6 @@ preparing is one transaction that counts both hosts' slots.
 
 from __future__ import annotations
 
-import datetime
 import logging
 from typing import TYPE_CHECKING
 
@@ -47,7 +46,7 @@ def tick(deps: Deps) -> None:
 def _start_again(deps: Deps, migration: objects.Migration) -> None:
     LOG.info("migration %s: %s is told again to start it", migration.uuid, migration.source)
     with deps.database.write() as tx:
-        moves.renew(tx, migration.uuid, deps.conf.host, lease(deps))
+        moves.renew(tx, migration.uuid, str(migration.owner), moving.lease(deps))
     _start(deps, migration)
 
 
@@ -71,7 +70,7 @@ def _admit(deps: Deps) -> list[objects.Migration]:
             max_outbound=deps.conf.conductor.max_outbound,
             max_inbound=deps.conf.conductor.max_inbound,
             owner=deps.conf.host,
-            lease_until=lease(deps),
+            lease_until=moving.lease(deps),
         )
         # The step is written before the message that causes it is sent.
         for migration in admitted:
@@ -97,8 +96,3 @@ def _preparing(deps: Deps, migration: objects.Migration) -> objects.MigrationSte
         state=states.StepState.STARTED,
         started_at=deps.clock.now(),
     )
-
-
-def lease(deps: Deps) -> datetime.datetime:
-    """Give the time until which this process owns a move that it takes now."""
-    return deps.clock.now() + datetime.timedelta(seconds=deps.conf.conductor.lease)

@@ -104,7 +104,7 @@ def settle(
             claims.release(tx, instance.uuid)
             networks.release(tx, instance.uuid)
         servers.change(tx, instance.uuid, expect={"generation": instance.generation}, **changes)
-        journal.finish(tx, context.request_id, instance.uuid, now, None)
+        journal.finish(tx, context.request_id, instance.uuid, now)
     LOG.info("server %s: %s is done, it is %s", instance.uuid, operation, then)
 
 
