@@ -1,0 +1,27 @@
+"""Is the host's compute service there, and may it be given work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from common.db.hosts import Room
+    from services.scheduler.request import Request
+
+
+def up(host: Room, _request: Request) -> str | None:
+    """Refuse a host whose compute service is silent, or is said to be down."""
+    if host.up:
+        return None
+    if host.forced_down:
+        return "its compute service is forced down"
+    if host.silent is None:
+        return "its compute service has never reported"
+    return f"its compute service is down, last seen {host.silent:.0f} s ago"
+
+
+def enabled(host: Room, _request: Request) -> str | None:
+    """Refuse a host that an operator took out of use."""
+    if not host.disabled:
+        return None
+    return f"it is disabled: {host.disabled_reason or 'no reason was given'}"
