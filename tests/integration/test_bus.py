@@ -1,0 +1,199 @@
+"""The bus over a real broker: calls, casts, errors, and a broker that goes away."""
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from common import context as contexts
+from common import errors
+from common import objects
+from common.config import load
+from rpc import bus as buses
+from rpc import interface
+
+BOUND = 20  # seconds within which a request is answered, whatever the broker does
+
+
+class Echo(interface.Interface):
+    """An interface like the services' own."""
+
+    TOPIC = "echo"
+    VERSION = "1.0"
+
+    @interface.call(since="1.0", timeout=5)
+    def rename(self, context, flavor: objects.Flavor, name: str):
+        """Give the flavor under another name."""
+
+    @interface.call(since="1.0", timeout=5)
+    def refuse(self, context):
+        """Fail on purpose."""
+
+    @interface.call(since="1.0", timeout=5)
+    def stumble(self, context):
+        """Fail by accident."""
+
+    @interface.call(since="1.0", timeout=5)
+    def where(self, context):
+        """Tell which server answers."""
+
+    @interface.cast(since="1.0")
+    def note(self, context, words: str):
+        """Remember words."""
+
+
+class Manager(Echo):
+    """The serving half."""
+
+    def __init__(self, name: str = "one") -> None:
+        self.name = name
+        self.noted: queue.Queue[tuple[str, str]] = queue.Queue()
+
+    def rename(self, context, flavor, name):
+        return flavor.replace(name=name)
+
+    def refuse(self, context):
+        raise errors.ServerNotFound("server 7 does not exist", server="7")
+
+    def stumble(self, context):
+        raise ZeroDivisionError
+
+    def where(self, context):
+        return self.name
+
+    def note(self, context, words):
+        self.noted.put((words, context.request_id))
+
+
+@pytest.fixture
+def bus(broker) -> Iterator[buses.Bus]:
+    made = buses.Bus(load.private({"transport_url": broker}))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def manager(bus) -> Iterator[Manager]:
+    manager = Manager()
+    server = bus.serve(manager, "one", threads=2)
+    server.start()
+    yield manager
+    server.stop()
+    server.wait()
+
+
+@pytest.fixture
+def context() -> contexts.Context:
+    return contexts.admin()
+
+
+def test_call_carries_objects_both_ways(bus, manager, context):
+    """A versioned object arrives as itself, and the answer does too."""
+    flavor = objects.Flavor(id="1", name="m1.tiny", vcpus=1, memory_mb=64, root_gb=1)
+
+    answer = bus.client(Echo).rename(context, flavor, "m1.small")
+
+    assert ("m1.small", 64) == (answer.name, answer.memory_mb)
+
+
+def test_cast_arrives_with_its_request_id(bus, manager, context):
+    """Nobody waits for a cast, and the request id crosses the bus with it."""
+    bus.client(Echo).note(context, "hello")
+
+    assert ("hello", context.request_id) == manager.noted.get(timeout=BOUND)
+
+
+def test_refusal_keeps_class_and_sentence(bus, manager, context):
+    """An error on purpose arrives as raised, facts and all, with no traceback in it."""
+    with pytest.raises(errors.ServerNotFound) as raised:
+        bus.client(Echo).refuse(context)
+
+    assert "server 7 does not exist" == str(raised.value)
+    assert {"server": "7"} == raised.value.facts
+
+
+def test_accident_hides_its_traceback(bus, manager, context):
+    """An unexpected failure names the service and the request id, and nothing of its code."""
+    with pytest.raises(errors.RemoteError) as raised:
+        bus.client(Echo).stumble(context)
+
+    assert context.request_id in str(raised.value)
+    assert "ZeroDivisionError" not in str(raised.value)
+
+
+def test_call_reaches_the_named_server(bus, manager, context):
+    """A call for one host is never answered by another."""
+    other = bus.serve(Manager("two"), "two", threads=1)
+    other.start()
+
+    answers = {name: bus.client(Echo, name).where(context) for name in ("one", "two")}
+    other.stop()
+    other.wait()
+
+    assert {"one": "one", "two": "two"} == answers
+
+
+def test_call_to_nobody_ends_in_time(bus, context):
+    """A call that no one serves says so when its timeout is over."""
+    started = time.monotonic()
+
+    with pytest.raises((errors.NoAnswer, errors.BusDown), match="echo"):
+        bus.client(Echo).where(context)
+
+    assert time.monotonic() - started < BOUND
+
+
+def test_call_to_a_frozen_broker_ends_in_time(rabbit, bus, manager, context):
+    """A broker that holds its connections and answers nothing cannot hold a request."""
+    client = bus.client(Echo)
+    client.where(context)
+    rabbit.pause()
+    started = time.monotonic()
+    try:
+        with pytest.raises(errors.Error) as raised:
+            client.where(context)
+    finally:
+        rabbit.resume()
+
+    assert isinstance(raised.value, errors.NoAnswer | errors.BusDown)
+    assert time.monotonic() - started < BOUND
+
+
+def test_lost_connections_are_made_again(rabbit, broker, bus, manager, context):
+    """After the broker has dropped every connection, calls are answered again."""
+    client = bus.client(Echo)
+    client.where(context)
+    rabbit.disconnect(broker.rpartition("/")[2])
+
+    assert "one" == eventually(lambda: client.where(context))
+
+
+def eventually(ask):
+    """Ask until it is answered, for a bounded time; give the answer."""
+    deadline = time.monotonic() + BOUND
+    while True:
+        try:
+            return ask()
+        except (errors.NoAnswer, errors.BusDown):
+            if time.monotonic() > deadline:
+                raise
+
+
+def test_threads_share_one_client(bus, manager, context):
+    """Calls from several threads each get their own answer."""
+    client = bus.client(Echo)
+    flavor = objects.Flavor(id="1", name="m1.tiny", vcpus=1, memory_mb=64, root_gb=1)
+    answers = {}
+
+    def ask(name):
+        answers[name] = client.rename(context, flavor, name).name
+
+    threads = [threading.Thread(target=ask, args=(f"flavor-{number}",)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(BOUND)
+
+    assert {f"flavor-{number}": f"flavor-{number}" for number in range(8)} == answers
