@@ -36,6 +36,9 @@ LOG = logging.getLogger(__name__)
 # Seconds until a report that did not arrive is sent again.
 SOON = 2.0
 
+# The zone of services that run no guests.
+INTERNAL = "internal"
+
 
 def main(program: str, arguments: Sequence[str], body: Callable[[cfg.ConfigOpts], None]) -> int:
     """Run the body of a service until it ends or is told to stop; gives the exit status."""
@@ -47,14 +50,12 @@ def main(program: str, arguments: Sequence[str], body: Callable[[cfg.ConfigOpts]
     log.start(conf, program)
     # SIGTERM then raises KeyboardInterrupt in the main thread, as SIGINT does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        body(conf)
-    except errors.Error as refusal:
-        LOG.error("%s on %s cannot work: %s", program, conf.host, refusal)  # noqa: TRY400 - a sentence says it all
-        return 1
-    except KeyboardInterrupt:
+    refusal = _refusal(conf, body)
+    if refusal is None:
         LOG.info("%s on %s has stopped", program, conf.host)
-    return 0
+        return 0
+    LOG.error("%s on %s cannot work: %s", program, conf.host, refusal)
+    return 1
 
 
 def until_stopped() -> None:
@@ -64,7 +65,7 @@ def until_stopped() -> None:
 
 
 @contextlib.contextmanager
-def serving(
+def serving(  # noqa: PLR0913 - what a service is, wired once in its main
     conf: cfg.ConfigOpts,
     bus: Bus,
     manager: interface.Interface,
@@ -72,18 +73,23 @@ def serving(
     binary: str,
     threads: int,
     conductor: Conductor,
+    zone: str = INTERNAL,
+    node: Callable[[], objects.ComputeNode] | None = None,
 ) -> Generator[None]:
     """Answer calls to the manager as this host, and report to the conductor meanwhile.
 
     At the end calls that have begun are finished. `conductor` is a client,
     or the conductor's own manager. `binary` is the name that clients know the
-    service by: nova-scheduler and so on.
+    service by: nova-scheduler and so on; `node` measures what compute's host has.
     """
     server = bus.serve(manager, conf.host, threads)
     server.start()
     LOG.info("%s on %s serves %s", binary, conf.host, type(manager).TOPIC)
     try:
-        with reporting(conf, conductor, binary, type(manager).TOPIC):
+        made = objects.Service(
+            uuid=ids.new(), host=conf.host, binary=binary, topic=type(manager).TOPIC, zone=zone
+        )
+        with reporting(conf, conductor, made, node):
             yield
     finally:
         server.stop()
@@ -93,13 +99,18 @@ def serving(
 
 @contextlib.contextmanager
 def reporting(
-    conf: cfg.ConfigOpts, conductor: Conductor, binary: str, topic: str
+    conf: cfg.ConfigOpts,
+    conductor: Conductor,
+    service: objects.Service,
+    node: Callable[[], objects.ComputeNode] | None,
 ) -> Generator[None]:
     """Send a heartbeat every [service] heartbeat seconds while the block lasts."""
     stop = threading.Event()
-    service = objects.Service(uuid=ids.new(), host=conf.host, binary=binary, topic=topic)
     thread = threading.Thread(
-        target=_beat, args=(conf, conductor, service, stop), name=f"{binary} heartbeat", daemon=True
+        target=_beat,
+        args=(conf.service.heartbeat, lambda: _report(conductor, service, node), stop),
+        name=f"{service.binary} heartbeat",
+        daemon=True,
     )
     thread.start()
     try:
@@ -108,21 +119,36 @@ def reporting(
         stop.set()
 
 
-def _beat(
-    conf: cfg.ConfigOpts, conductor: Conductor, service: objects.Service, stop: threading.Event
-) -> None:
+def _refusal(conf: cfg.ConfigOpts, body: Callable[[cfg.ConfigOpts], None]) -> errors.Error | None:
+    try:
+        body(conf)
+    except errors.Error as refusal:
+        return refusal
+    except KeyboardInterrupt:
+        return None
+    return None
+
+
+def _beat(heartbeat: float, report: Callable[[], str | None], stop: threading.Event) -> None:
     pause = 0.0
     while not stop.wait(pause):
-        pause = conf.service.heartbeat if _report(conductor, service) else SOON
+        lost = report()
+        pause = SOON if lost else heartbeat
+        if lost:
+            LOG.warning("a report of this service is lost: %s", lost)
 
 
-def _report(conductor: Conductor, service: objects.Service) -> bool:
+def _report(
+    conductor: Conductor,
+    service: objects.Service,
+    node: Callable[[], objects.ComputeNode] | None,
+) -> str | None:
+    """Send one report; gives what went wrong."""
     try:
-        conductor.report(contexts.admin(), service, None)
+        conductor.report(contexts.admin(), service, node() if node else None)
     except errors.Error as away:
-        LOG.warning("the report of %s on %s is lost: %s", service.binary, service.host, away)
-        return False
+        return away.message
     except Exception:
         LOG.exception("the report of %s on %s failed", service.binary, service.host)
-        return False
-    return True
+        return "it failed unexpectedly"
+    return None

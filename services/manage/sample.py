@@ -1,0 +1,33 @@
+"""`whimbrel-manage config sample`: every option with its help and default."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+from typing import TYPE_CHECKING
+
+from oslo_config import cfg
+from oslo_config import generator
+
+if TYPE_CHECKING:
+    import argparse
+
+NAME = "config"
+NAMESPACES = ["whimbrel", "oslo.log", "oslo.messaging"]
+
+
+def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse's own type for this is private
+    """Declare the subcommand and its verb."""
+    parser = subparsers.add_parser(NAME, help="the configuration")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("sample", help="print every option, commented out")
+
+
+def run(_conf: cfg.ConfigOpts, _args: argparse.Namespace) -> int:
+    """Print the sample and give the exit status."""
+    options = cfg.ConfigOpts()
+    generator.register_cli_opts(options)
+    options([], default_config_files=[], default_config_dirs=[])
+    options.set_override("namespace", NAMESPACES)
+    generator.generate(options, sys.stdout)
+    return 0
