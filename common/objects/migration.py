@@ -142,7 +142,7 @@ class LibvirtLiveMigrateData(base.Value):
     """
 
     VERSION = "1.1"
-    ADDED = {"1.1": {"unsafe": False}}
+    ADDED = {"1.1": {"unsafe": False, "destination_has_files": False}}
     fields = {
         "migration_uuid": fields.StringField(),
         "block_migration": fields.BooleanField(nullable=True),
@@ -153,6 +153,7 @@ class LibvirtLiveMigrateData(base.Value):
         "destination_uri": fields.StringField(default=""),
         "destination_free_bytes": fields.IntegerField(default=0),
         "destination_facts": fields.ObjectField("HostFacts", nullable=True),
+        "destination_has_files": fields.BooleanField(default=False),  # the server's directory
         # filled by the source's check
         "is_shared": fields.BooleanField(nullable=True),
         "disks": fields.ListOfObjectsField("DiskInfo", default=[]),

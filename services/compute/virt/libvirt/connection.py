@@ -1,0 +1,89 @@
+"""The one connection to this host's libvirt: opened, watched, opened again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libvirt
+from oslo_log import log
+
+from services.compute.virt.libvirt import native
+from services.compute.virt.libvirt import trouble
+
+if TYPE_CHECKING:
+    from services.compute.virt.libvirt import events
+
+LOG = log.getLogger(__name__)
+
+# Seconds between keepalive messages, and how many may stay unanswered.
+KEEPALIVE = (5, 3)
+RETRY = 1.0
+REMIND = 30
+
+
+class Connection:
+    """Gives a living connection to whoever asks, from any native thread."""
+
+    def __init__(self, uri: str, events: events.Events) -> None:
+        """Remember where; nothing is opened yet."""
+        self._uri = uri
+        self._events = events
+        self._lock = native.Lock()
+        self._stopped: native.Queue[bool] = native.Queue()
+        self._open: libvirt.virConnect | None = None
+
+    def wait(self) -> bool:
+        """Wait for the daemon and say so; False when close() came first."""
+        tries = 0
+        while True:
+            try:
+                self._living()
+            except libvirt.libvirtError as error:
+                if tries % REMIND == 0:
+                    LOG.warning(
+                        "libvirt at %s does not answer, waiting: %s",
+                        self._uri,
+                        trouble.words(error),
+                    )
+                tries += 1
+                if self._stopped.get(RETRY):
+                    return False
+            else:
+                LOG.info("connected to libvirt at %s", self._uri)
+                return True
+
+    def get(self) -> libvirt.virConnect:
+        """Give the open connection, or open it again; HypervisorError when nobody answers."""
+        with trouble.told(f"connect to libvirt at {self._uri}"):
+            return self._living()
+
+    def close(self) -> None:
+        """Let the connection go, and end wait()."""
+        self._stopped.put(True)
+        with self._lock:
+            if self._open is not None:
+                self._events.detach(self._open)
+                self._close(self._open)
+            self._open = None
+
+    def _living(self) -> libvirt.virConnect:
+        with self._lock:
+            if self._open is not None and self._open.isAlive():
+                return self._open
+            if self._open is not None:
+                LOG.warning("the connection to libvirt at %s is gone, opening it", self._uri)
+                self._close(self._open)
+                self._open = None
+            self._events.register()
+            opened = libvirt.open(self._uri)
+            opened.setKeepAlive(*KEEPALIVE)
+            self._events.attach(opened)
+            self._open = opened
+            return opened
+
+    @staticmethod
+    def _close(opened: libvirt.virConnect) -> None:
+        try:
+            opened.close()
+        except libvirt.libvirtError as error:
+            LOG.debug("closing the connection to libvirt: %s", trouble.words(error))

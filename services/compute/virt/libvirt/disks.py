@@ -1,0 +1,131 @@
+"""The disks of guests: thin overlays over base files that are never written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+from common import errors
+from common import objects
+from services.compute.virt.libvirt import qcow2
+
+GIB = 1 << 30
+DISK = "disk"
+CONSOLE = "console.log"
+FORMAT = "qcow2"
+LIMIT = 60.0  # seconds for one qemu-img
+BLOCK = 4096
+
+
+class Base(NamedTuple):
+    """The file below an overlay."""
+
+    path: str
+    format: str
+
+
+class Space(NamedTuple):
+    """The file system of the disks, in bytes; `promised` is what thin disks may still grow."""
+
+    total: int
+    free: int
+    promised: int
+
+    @property
+    def least(self) -> int:
+        """What stays free when every thin disk is full; may be negative."""
+        return self.free - self.promised
+
+
+def path(folder: Path) -> Path:
+    """Where a server's disk is."""
+    return folder / DISK
+
+
+def console(folder: Path) -> Path:
+    """Where a server's serial console is written."""
+    return folder / CONSOLE
+
+
+def wanted(instance: objects.Instance) -> bool:
+    """Tell whether the server has a disk at all: an image, or room of its flavor's."""
+    return instance.image is not None or instance.flavor.root_gb > 0
+
+
+def base_of(instance: objects.Instance, file: str | None) -> Base | None:
+    """The base of the server's disk; a server without an image has none."""
+    if instance.image is None or file is None:
+        return None
+    return Base(file, "qcow2" if instance.image.disk_format == "qcow2" else "raw")
+
+
+def size(instance: objects.Instance, base: Base | None) -> int:
+    """How big the disk is in bytes: the flavor's root_gb, or the image's size when that is 0."""
+    asked = int(instance.flavor.root_gb) * GIB
+    if base is None or instance.image is None:
+        return asked
+    needed = qcow2.base(Path(base.path), base.format).virtual
+    if asked and needed > asked:
+        raise errors.Invalid(
+            f"image {instance.image.name} needs a disk of {-(-needed // GIB)} GiB, "
+            f"flavor {instance.flavor.name} gives {instance.flavor.root_gb}"
+        )
+    return asked or needed
+
+
+def make(target: Path, virtual: int, base: Base | None) -> None:
+    """Make an empty overlay, whole or not at all; one that is there is left as it is."""
+    if target.exists():
+        return
+    fresh = target.with_name(f"{target.name}.new")
+    below = ["-b", base.path, "-F", base.format] if base else []
+    _img("create", "-q", "-f", FORMAT, *below, str(fresh), str(virtual))
+    fresh.rename(target)
+
+
+def space(instances: Path) -> Space:
+    """Measure the file system, and what the overlays on it may still grow."""
+    measured = os.statvfs(instances)
+    promised = 0
+    for disk in instances.glob(f"*/{DISK}"):
+        try:
+            found = qcow2.read(disk)
+        except FileNotFoundError:  # its server was deleted meanwhile
+            continue
+        promised += max(found.virtual - found.allocated, 0)
+    unit = measured.f_frsize
+    return Space(measured.f_blocks * unit, measured.f_bavail * unit, promised)
+
+
+def direct(instances: Path, host: str) -> bool:
+    """Tell whether the file system can go past the host's page cache."""
+    probe = instances / f".whimbrel-direct-{host}"
+    try:
+        os.close(os.open(probe, os.O_CREAT | os.O_RDWR | os.O_DIRECT, 0o600))
+    except OSError:
+        return False
+    finally:
+        probe.unlink(missing_ok=True)
+    return True
+
+
+def remove(folder: Path) -> None:
+    """Remove a server's directory; one that is gone is fine."""
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+
+
+def _img(*words: str) -> None:
+    try:
+        subprocess.run(
+            ["qemu-img", *words], check=True, capture_output=True, text=True, timeout=LIMIT
+        )
+    except subprocess.CalledProcessError as failed:
+        raise errors.HypervisorError(f"qemu-img {words[0]}: {failed.stderr.strip()}") from failed
+    except subprocess.TimeoutExpired as late:
+        raise errors.HypervisorError(f"qemu-img {words[0]} took over {LIMIT} s") from late

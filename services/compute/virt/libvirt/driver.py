@@ -1,0 +1,275 @@
+"""The libvirt driver: the contract's methods, each handed to the module that knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import libvirt
+from oslo_config import cfg
+
+from common import clock
+from common import errors
+from common import objects
+from common import states
+from services.compute.virt import driver
+from services.compute.virt.libvirt import checks
+from services.compute.virt.libvirt import connection
+from services.compute.virt.libvirt import disks
+from services.compute.virt.libvirt import events
+from services.compute.virt.libvirt import facts
+from services.compute.virt.libvirt import guests
+from services.compute.virt.libvirt import kvm
+from services.compute.virt.libvirt import migration
+from services.compute.virt.libvirt import power
+from services.compute.virt.libvirt import preparation
+from services.compute.virt.libvirt import records
+from services.compute.virt.libvirt import settings
+from services.compute.virt.libvirt import trouble
+from services.compute.virt.libvirt import xml
+
+REMOVE = (
+    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+)
+
+
+class Driver(driver.Driver):
+    """This host's libvirt; run_events() needs a native thread while it is started."""
+
+    def __init__(self, conf: cfg.ConfigOpts, time: clock.Clock | None = None) -> None:
+        """Read the options; nothing is opened before start()."""
+        self._here = settings.read(conf)
+        self._time = time or clock.SystemClock()
+        self._events = events.Events()
+        self._link = connection.Connection(self._here.uri, self._events)
+        self._moves = migration.Migration(self._here, self._link, self._events)
+        self._host: facts.Host | None = None
+        self._machine: xml.Machine | None = None
+
+    # ---- the host ----
+
+    def start(self) -> None:
+        """Wait for the daemon, learn what the host is, and remove test files of earlier checks."""
+        with trouble.files(f"make {self._here.instances}"):
+            self._here.instances.mkdir(parents=True, exist_ok=True)
+        checks.sweep(self._here)
+        if not self._link.wait():
+            return
+        self._known()
+
+    def stop(self) -> None:
+        """Let the connection go."""
+        self._link.close()
+
+    def run_events(self, stopping: Callable[[], bool]) -> None:
+        """Run libvirt's event loop in this thread; one serves every driver of the process."""
+        self._events.run(stopping)
+
+    def next_event(self, timeout: float) -> driver.Event | None:
+        """Wait for a lifecycle event of a guest, or give None."""
+        return self._events.next(timeout)
+
+    def capacity(self) -> driver.Capacity:
+        """Measure the host."""
+        opened = self._link.get()
+        host = self._known()
+        with trouble.files(f"measure {self._here.instances}"):
+            space = disks.space(self._here.instances)
+        with trouble.told("measure the host"):
+            _model, memory_mb, cpus, *_rest = opened.getInfo()
+            running = opened.numOfDomains()
+        return driver.Capacity(
+            facts=host.facts.replace(bridges=facts.bridges()),
+            vcpus=cpus,
+            memory_mb=memory_mb,
+            local_gb=space.total // disks.GIB,
+            disk_available_least=space.least // disks.GIB,
+            running_vms=running,
+        )
+
+    def guests(self) -> list[driver.Guest]:
+        """List every guest of the host, other people's too: theirs have no run token."""
+        opened = self._link.get()
+        with trouble.told("list the guests"):
+            return guests.every(opened)
+
+    def guest(self, uuid: str) -> driver.Guest | None:
+        """Give one guest; NOSTATE while its memory still comes in from another host."""
+        opened = self._link.get()
+        with trouble.told(f"look for server {uuid}"):
+            domain = guests.find(opened, uuid)
+            return None if domain is None else guests.describe(domain)
+
+    # ---- a server on this host ----
+
+    def build(self, instance: objects.Instance, files: driver.Files) -> None:
+        """Make the disks and start the guest; one that runs already is left as it is."""
+        opened = self._link.get()
+        with trouble.told(f"build server {instance.uuid}"):
+            domain = guests.find(opened, instance.uuid)
+            if domain is not None and domain.isActive():
+                return
+        folder = self._here.folder(instance.uuid)
+        with trouble.files(f"make the disks of server {instance.uuid}"):
+            folder.mkdir(mode=0o755, exist_ok=True)
+            if disks.wanted(instance):
+                base = disks.base_of(instance, files.disk)
+                disks.make(disks.path(folder), disks.size(instance, base), base)
+        self._boot(opened, instance, files)
+
+    def power_on(self, instance: objects.Instance, files: driver.Files) -> None:
+        """Start the guest from its disks as they are, with the instance's run token."""
+        opened = self._link.get()
+        with trouble.told(f"start server {instance.uuid}"):
+            if self._domain(opened, instance.uuid).isActive():
+                return
+        self._boot(opened, instance, files)
+
+    def shut_down(self, instance: objects.Instance, timeout: int) -> None:
+        """Press the power button until the guest is off; pull the plug after `timeout` seconds."""
+        opened = self._link.get()
+        with trouble.told(f"shut server {instance.uuid} down"):
+            domain = self._domain(opened, instance.uuid)
+            power.shut_down(domain, timeout, self._events, self._time)
+
+    def power_off(self, instance: objects.Instance) -> None:
+        """Pull the plug."""
+        opened = self._link.get()
+        with trouble.told(f"power server {instance.uuid} off"):
+            power.off(self._domain(opened, instance.uuid))
+
+    def pause(self, instance: objects.Instance) -> None:
+        """Stop the guest's processors."""
+        opened = self._link.get()
+        with trouble.told(f"pause server {instance.uuid}"):
+            power.pause(self._domain(opened, instance.uuid))
+
+    def unpause(self, instance: objects.Instance) -> None:
+        """Let the guest's processors go on."""
+        opened = self._link.get()
+        with trouble.told(f"unpause server {instance.uuid}"):
+            power.unpause(self._domain(opened, instance.uuid))
+
+    def destroy(self, instance: objects.Instance) -> None:
+        """Remove guest, definition, disks and the notes of its moves."""
+        opened = self._link.get()
+        with trouble.told(f"destroy server {instance.uuid}"):
+            domain = guests.find(opened, instance.uuid)
+            if domain is not None:
+                power.off(domain)
+                if domain.isPersistent():
+                    domain.undefineFlags(REMOVE)
+        with trouble.files(f"remove the disks of server {instance.uuid}"):
+            disks.remove(self._here.folder(instance.uuid))
+            records.drop_all(self._here.instances, instance.uuid)
+
+    # ---- a live migration, at its destination ----
+
+    def check_destination(
+        self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
+    ) -> objects.LibvirtLiveMigrateData:
+        """Check what the destination alone can tell, and leave the test file."""
+        opened = self._link.get()
+        return checks.destination(opened, self._here, self._known(), instance, data)
+
+    def clean_check(self, data: objects.LibvirtLiveMigrateData) -> None:
+        """Remove the test file."""
+        checks.clean(self._here, data)
+
+    def prepare(
+        self,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+        files: driver.Files,
+    ) -> objects.LibvirtLiveMigrateData:
+        """Make the directory and the empty target disks of a local copy."""
+        return preparation.prepare(self._link.get(), self._here, instance, data, files)
+
+    def finish(
+        self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
+    ) -> states.Power:
+        """See that the guest is here, make its definition permanent and forget the move."""
+        opened = self._link.get()
+        with trouble.told(f"look for server {instance.uuid}"):
+            domain = self._domain(opened, instance.uuid)
+            if guests.incoming(domain):
+                raise errors.GuestNotFound(
+                    f"server {instance.uuid} has not arrived on {self._here.host} yet"
+                )
+            if not domain.isPersistent():
+                live = libvirt.VIR_DOMAIN_XML_SECURE | libvirt.VIR_DOMAIN_XML_INACTIVE
+                opened.defineXML(domain.XMLDesc(live))
+            found = guests.power(domain)
+        with trouble.files(f"forget the move of server {instance.uuid}"):
+            records.drop(self._here.instances, records.Role.COMING, data.migration_uuid)
+        return found
+
+    def undo(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> None:
+        """Remove what this host's record of the move names; nothing without a record."""
+        preparation.undo(self._link.get(), self._here, instance, data)
+
+    # ---- a live migration, at its source ----
+
+    def check_source(
+        self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
+    ) -> objects.LibvirtLiveMigrateData:
+        """Check the guest against the destination's answer, and decide block_migration."""
+        return checks.source(self._link.get(), self._here, instance, data)
+
+    def migrate(
+        self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
+    ) -> driver.JobEnd:
+        """Move the guest, and then ask who has it."""
+        return self._moves.run(instance, data)
+
+    def job(self, uuid: str) -> objects.MigrationProgress | None:
+        """Ask how far the guest's running move is."""
+        return self._moves.job(uuid)
+
+    def abort(self, uuid: str) -> None:
+        """Stop the guest's running move."""
+        self._moves.abort(uuid)
+
+    def leave(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> None:
+        """Remove what the guest left here, if it left by this move."""
+        self._moves.leave(instance, data)
+
+    # ---- parts ----
+
+    def _known(self) -> facts.Host:
+        if self._host is None:
+            kind = self._shape().virt_type
+            with trouble.told("learn what this host is"):
+                self._host = facts.read(self._link.get(), kind, self._here.machine_type)
+        return self._host
+
+    def _shape(self) -> xml.Machine:
+        """What this host gives every guest, found out once."""
+        if self._machine is None:
+            here = self._here
+            kind = here.virt_type
+            with trouble.files(f"try {here.instances}"):
+                if kind == "auto":
+                    kind = "kvm" if kvm.works(here.instances, here.host) else "qemu"
+                direct = disks.direct(here.instances, here.host)
+            self._machine = xml.Machine(kind, here.machine_type, here.cpu_model, direct)
+        return self._machine
+
+    def _domain(self, opened: libvirt.virConnect, uuid: str) -> libvirt.virDomain:
+        domain = guests.find(opened, uuid)
+        if domain is None:
+            raise errors.GuestNotFound(f"{self._here.host} has no guest of server {uuid}")
+        return domain
+
+    def _boot(
+        self, opened: libvirt.virConnect, instance: objects.Instance, files: driver.Files
+    ) -> None:
+        """Define the guest anew, with its fresh run token, and start it."""
+        folder = self._here.folder(instance.uuid)
+        disk = str(disks.path(folder)) if disks.wanted(instance) else None
+        paths = xml.Paths(disk, files.kernel, files.ramdisk, str(disks.console(folder)))
+        with trouble.told(f"start server {instance.uuid}"):
+            domain = opened.defineXML(xml.build(instance, self._shape(), paths))
+            domain.create()

@@ -1,0 +1,101 @@
+"""Making the destination ready for a guest, and taking that back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import libvirt
+
+from common import errors
+from common import objects
+from services.compute.virt import driver
+from services.compute.virt.libvirt import checks
+from services.compute.virt.libvirt import disks
+from services.compute.virt.libvirt import guests
+from services.compute.virt.libvirt import records
+from services.compute.virt.libvirt import settings
+from services.compute.virt.libvirt import trouble
+
+COMING = records.Role.COMING
+
+
+def prepare(
+    connection: libvirt.virConnect,
+    here: settings.Settings,
+    instance: objects.Instance,
+    data: objects.LibvirtLiveMigrateData,
+    files: driver.Files,
+) -> objects.LibvirtLiveMigrateData:
+    """Make the directory and the empty target disks of a local copy; on failure nothing stays."""
+    checks.bridges(here.host, instance)
+    folder = here.folder(instance.uuid)
+    if data.is_shared:
+        _seen(here, folder)
+        return data.replace(created=[])
+    known = records.read(here.instances, COMING, data.migration_uuid)
+    if known is None and folder.exists():
+        raise errors.DiskExists(f"{here.host} has files of server {instance.uuid} in {folder}")
+    records.write(
+        here.instances, COMING, records.Record(data.migration_uuid, instance.uuid, [str(folder)])
+    )
+    try:
+        created = _fill(folder, data, disks.base_of(instance, files.disk))
+    except errors.Error:
+        undo(connection, here, instance, data)
+        raise
+    return data.replace(created=created)
+
+
+def undo(
+    connection: libvirt.virConnect,
+    here: settings.Settings,
+    instance: objects.Instance,
+    data: objects.LibvirtLiveMigrateData,
+) -> None:
+    """Remove what the record of this move names; Conflict when the guest runs here."""
+    with trouble.told(f"undo the move of server {instance.uuid}"):
+        domain = guests.find(connection, instance.uuid)
+        if domain is not None and guests.active(domain):
+            raise errors.Conflict(f"server {instance.uuid} runs on {here.host}: nothing is undone")
+        record = records.read(here.instances, COMING, data.migration_uuid)
+        if domain is not None and guests.incoming(domain):
+            domain.destroy()
+        elif domain is not None and record is not None:
+            raise errors.Conflict(
+                f"server {instance.uuid} has arrived on {here.host} and is shut down there: "
+                "nothing is undone"
+            )
+    if record is None:
+        return
+    with trouble.files(f"undo the move of server {instance.uuid}"):
+        for path in record.paths:
+            disks.remove(_inside(here, Path(path)))
+        records.drop(here.instances, COMING, data.migration_uuid)
+
+
+def _seen(here: settings.Settings, folder: Path) -> None:
+    if not folder.is_dir():
+        raise errors.StorageMismatch(f"{here.host} does not see {folder} on the shared storage")
+
+
+def _fill(folder: Path, data: objects.LibvirtLiveMigrateData, base: disks.Base | None) -> list[str]:
+    with trouble.files(f"make disks in {folder}"):
+        folder.mkdir(mode=0o755, exist_ok=True)
+        created = [str(folder)]
+        for disk in data.disks:
+            target = Path(disk.path)
+            if target.parent != folder:
+                raise errors.StorageMismatch(
+                    f"disk {disk.target} is {target} at the source, but this host keeps disks in "
+                    f"{folder.parent}: give both hosts the same instances_path"
+                )
+            disks.make(target, disk.virtual_bytes, base if disk.image_id else None)
+            created.append(str(target))
+    return created
+
+
+def _inside(here: settings.Settings, path: Path) -> Path:
+    """Refuse to remove anything but a server's own directory."""
+    if path != here.folder(path.name):
+        raise errors.Invalid(f"{path} is no server's directory in {here.instances}")
+    return path

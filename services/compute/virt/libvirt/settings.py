@@ -1,0 +1,55 @@
+"""What the driver was told: its options, read once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from oslo_config import cfg
+
+from common import errors
+from common import ids
+
+
+class Settings(NamedTuple):
+    """The options of this host's driver."""
+
+    host: str
+    uri: str
+    address: str
+    scheme: str
+    instances: Path
+    virt_type: str
+    machine_type: str
+    cpu_model: str
+    trust_shared: bool
+    downtime_ms: int
+    bandwidth: int  # MiB per second, 0 without limit
+
+    def folder(self, uuid: str) -> Path:
+        """The directory of one server's disks, and nothing outside instances_path."""
+        if not ids.is_uuid(uuid):
+            raise errors.Invalid(f"{uuid!r} is no server id")
+        return self.instances / uuid
+
+    @property
+    def peer_uri(self) -> str:
+        """This host's libvirt as other hosts reach it."""
+        return f"qemu+{self.scheme}://{self.address}/system"
+
+
+def read(conf: cfg.ConfigOpts) -> Settings:
+    """Take the driver's settings out of the configuration."""
+    return Settings(
+        host=conf.host,
+        uri=conf.libvirt.uri,
+        address=conf.libvirt.migration_address or conf.host,
+        scheme=conf.libvirt.live_migration_scheme,
+        instances=Path(conf.compute.instances_path),
+        virt_type=conf.libvirt.virt_type,
+        machine_type=conf.libvirt.machine_type,
+        cpu_model=conf.libvirt.cpu_model,
+        trust_shared=conf.libvirt.trust_shared_probe,
+        downtime_ms=conf.libvirt.live_migration_downtime,
+        bandwidth=conf.libvirt.live_migration_bandwidth,
+    )
