@@ -50,7 +50,7 @@ def _try(url: messaging.TransportURL, host: messaging.TransportHost) -> str | No
     )
     try:
         connection.connect()
-    except (OSError, *connection.connection_errors) as away:
+    except (OSError, *connection.connection_errors, *connection.channel_errors) as away:
         return f"{host.hostname}:{host.port or 5672} says: {away}"
     finally:
         connection.release()
