@@ -6,6 +6,7 @@ from oslo_versionedobjects import fields
 from oslo_versionedobjects.base import VersionedObjectRegistry
 
 from common.objects import base
+from common.objects import moment
 
 
 @VersionedObjectRegistry.register
@@ -24,8 +25,8 @@ class Service(base.Value):
         "disabled_reason": fields.StringField(nullable=True),
         "forced_down": fields.BooleanField(default=False),
         "report_count": fields.IntegerField(default=0),
-        "last_seen": fields.DateTimeField(nullable=True),
-        "updated_at": fields.DateTimeField(nullable=True),
+        "last_seen": moment.MomentField(nullable=True),
+        "updated_at": moment.MomentField(nullable=True),
         "up": fields.BooleanField(default=False),  # as of reading
     }
 
@@ -79,5 +80,5 @@ class ComputeNode(base.Value):
         "memory_mb_used": fields.IntegerField(default=0),
         "local_gb_used": fields.IntegerField(default=0),
         "service": fields.ObjectField("Service", nullable=True),
-        "updated_at": fields.DateTimeField(nullable=True),
+        "updated_at": moment.MomentField(nullable=True),
     }

@@ -6,6 +6,7 @@ from oslo_versionedobjects import fields
 from oslo_versionedobjects.base import VersionedObjectRegistry
 
 from common.objects import base
+from common.objects import moment
 
 
 @VersionedObjectRegistry.register
@@ -41,11 +42,11 @@ class Instance(base.Value):
         "progress": fields.IntegerField(default=0),  # percent of the current task
         "fault_code": fields.StringField(nullable=True),
         "fault_message": fields.StringField(nullable=True),
-        "fault_at": fields.DateTimeField(nullable=True),
-        "created_at": fields.DateTimeField(nullable=True),
-        "updated_at": fields.DateTimeField(nullable=True),
-        "launched_at": fields.DateTimeField(nullable=True),
-        "terminated_at": fields.DateTimeField(nullable=True),
+        "fault_at": moment.MomentField(nullable=True),
+        "created_at": moment.MomentField(nullable=True),
+        "updated_at": moment.MomentField(nullable=True),
+        "launched_at": moment.MomentField(nullable=True),
+        "terminated_at": moment.MomentField(nullable=True),
     }
 
 
@@ -61,9 +62,9 @@ class InstanceAction(base.Value):
         "user_id": fields.StringField(),
         "project_id": fields.StringField(),
         "message": fields.StringField(nullable=True),
-        "started_at": fields.DateTimeField(),
-        "updated_at": fields.DateTimeField(nullable=True),
-        "finished_at": fields.DateTimeField(nullable=True),
+        "started_at": moment.MomentField(),
+        "updated_at": moment.MomentField(nullable=True),
+        "finished_at": moment.MomentField(nullable=True),
         "events": fields.ListOfObjectsField("InstanceEvent", default=[]),
     }
 
@@ -76,8 +77,8 @@ class InstanceEvent(base.Value):
     fields = {
         "event": fields.StringField(),
         "host": fields.StringField(nullable=True),
-        "started_at": fields.DateTimeField(),
-        "finished_at": fields.DateTimeField(nullable=True),
+        "started_at": moment.MomentField(),
+        "finished_at": moment.MomentField(nullable=True),
         "result": fields.StringField(nullable=True),  # Success or Error
         "details": fields.StringField(nullable=True),
     }

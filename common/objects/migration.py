@@ -6,6 +6,7 @@ from oslo_versionedobjects import fields
 from oslo_versionedobjects.base import VersionedObjectRegistry
 
 from common.objects import base
+from common.objects import moment
 
 
 @VersionedObjectRegistry.register
@@ -27,7 +28,7 @@ class Migration(base.Value):
         "destination": fields.StringField(nullable=True),
         "generation": fields.IntegerField(default=0),
         "owner": fields.StringField(nullable=True),
-        "lease_until": fields.DateTimeField(nullable=True),
+        "lease_until": moment.MomentField(nullable=True),
         "policy": fields.DictOfStringsField(default={}),
         "block_migration": fields.BooleanField(nullable=True),  # None: auto
         "disk_over_commit": fields.BooleanField(default=False),
@@ -43,9 +44,9 @@ class Migration(base.Value):
         "data": fields.ObjectField("LibvirtLiveMigrateData", nullable=True),
         "downtime_ms": fields.IntegerField(nullable=True),
         "job_ms": fields.IntegerField(nullable=True),  # libvirt's own total
-        "created_at": fields.DateTimeField(nullable=True),
-        "updated_at": fields.DateTimeField(nullable=True),
-        "finished_at": fields.DateTimeField(nullable=True),
+        "created_at": moment.MomentField(nullable=True),
+        "updated_at": moment.MomentField(nullable=True),
+        "finished_at": moment.MomentField(nullable=True),
     }
 
 
@@ -60,8 +61,8 @@ class MigrationStep(base.Value):
         "host": fields.StringField(),
         "attempt": fields.IntegerField(default=1),
         "state": fields.StringField(default="started"),
-        "started_at": fields.DateTimeField(),
-        "finished_at": fields.DateTimeField(nullable=True),
+        "started_at": moment.MomentField(),
+        "finished_at": moment.MomentField(nullable=True),
         "error_code": fields.StringField(nullable=True),
         "error": fields.StringField(nullable=True),
     }

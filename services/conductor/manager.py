@@ -16,7 +16,7 @@ from services.conductor import catalog
 from services.conductor import moves
 from services.conductor import queue
 from services.conductor import servers
-from services.conductor.tasks import live_migrate
+from services.conductor.tasks.live_migrate import LiveMigrationTask
 
 if TYPE_CHECKING:
     from common.context import Context
@@ -172,7 +172,7 @@ class Manager(conductor.Conductor):
         self, context: Context, instance: objects.Instance, migration: objects.Migration
     ) -> None:
         """Check and queue the move; what speaks against it ends in its row, and is raised."""
-        task = live_migrate.LiveMigrationTask(self._deps, context, instance, migration)
+        task = LiveMigrationTask(self._deps, context, instance, migration)
         try:
             task.execute()
         except errors.Error as error:
@@ -187,7 +187,7 @@ class Manager(conductor.Conductor):
 
     def _refuse(
         self,
-        task: live_migrate.LiveMigrationTask,
+        task: LiveMigrationTask,
         migration: objects.Migration,
         error: errors.Error,
     ) -> None:

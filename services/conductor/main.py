@@ -1,0 +1,83 @@
+"""whimbrel-conductor: an RPC server on native threads, and the tick of the queue."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import threading
+from concurrent import futures
+from typing import TYPE_CHECKING
+
+from common import clock as clocks
+from common import errors
+from common.db import engine
+from common.db import schema
+from rpc import broker
+from rpc import service
+from rpc.bus import Bus
+from rpc.scheduler import Scheduler
+from services.conductor import queue
+from services.conductor.deps import Deps
+from services.conductor.manager import Manager
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from oslo_config.cfg import ConfigOpts
+
+LOG = logging.getLogger(__name__)
+BINARY = "nova-conductor"
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT, and give the exit status."""
+    return service.main("whimbrel-conductor", sys.argv[1:], serve)
+
+
+def serve(conf: ConfigOpts) -> None:
+    """Wait for database and broker, then conduct until told to stop."""
+    options = conf.database
+    database = engine.Database(options.connection, options.pool, options.timeout)
+    database.wait(LOG)
+    schema.check(database)
+    broker.wait(conf)
+    bus = Bus(conf)
+    with running(conf, bus, database, clocks.SystemClock()):
+        service.until_stopped()
+    bus.close()
+    database.close()
+
+
+@contextlib.contextmanager
+def running(
+    conf: ConfigOpts, bus: Bus, database: engine.Database, clock: clocks.Clock
+) -> Generator[None]:
+    """Conduct while the block lasts."""
+    stop = threading.Event()
+    with futures.ThreadPoolExecutor(conf.conductor.workers, "conductor") as pool:
+        deps = Deps(conf, database, bus, bus.client(Scheduler), clock, pool)
+        manager = Manager(deps)
+        pool.submit(_tick, deps, stop)
+        with service.serving(
+            conf,
+            bus,
+            manager,
+            binary=BINARY,
+            threads=conf.conductor.workers,
+            conductor=manager,
+        ):
+            try:
+                yield
+            finally:
+                stop.set()
+
+
+def _tick(deps: Deps, stop: threading.Event) -> None:
+    while not stop.wait(deps.conf.conductor.tick):
+        try:
+            queue.tick(deps)
+        except errors.Error as trouble:
+            LOG.warning("the queue is looked at again in a moment: %s", trouble)
+        except Exception:
+            LOG.exception("looking at the queue failed")
