@@ -32,5 +32,9 @@ class TooLate(Error):
     """Something did not happen within its time; says what was waited for."""
 
 
+class CalledOff(Error):
+    """A wait was ended because something else had failed."""
+
+
 class BadAnswer(Error):
     """The API answered with something else than asked for."""

@@ -57,8 +57,12 @@ hostname {name}
 bind() {{ mkdir -p "$2"; mount --bind "$1" "$2"; }}
 {binds}
 mount --bind {hosts} /etc/hosts
-# Only a fresh sysfs shows this network namespace's bridges.
+# Only a fresh sysfs shows this network namespace's bridges. Control groups go with
+# the old one, and the system's message bus too: where libvirt finds these, it asks
+# the machine's service manager to keep two hosts' guests of the same name.
+umount -R -l /sys
 mount -t sysfs sysfs /sys
+if [ -d /run/dbus ]; then mount -t tmpfs tmpfs /run/dbus; fi
 # A copy of another namespace's file would keep that namespace alive, and a lab's folder busy.
 while read -r _ place kind _; do
     if [ "$kind" = nsfs ]; then umount -l "$place"; fi

@@ -27,6 +27,7 @@ from deploy.lab.guest import build
 from deploy.lab.guest import domain
 
 SUBNET = "198.51.100.0/24"
+NO_PORTS = plans.Ports(0, 0, 0, 0)
 KILLED = 10.0
 
 Verb = Callable[[argparse.Namespace], int]
@@ -40,7 +41,7 @@ def bring_up(args: argparse.Namespace) -> int:
         name=args.name,
         subnet=args.subnet,
         count=args.hosts,
-        ports=registry.choose_ports(),
+        ports=NO_PORTS,
         password=secrets.token_hex(8),
         shared=args.shared_storage,
         bare=args.bare,
@@ -55,7 +56,7 @@ def bring_up(args: argparse.Namespace) -> int:
     with registry.locked(plan.name):
         up.clear(plan, clock.say)
         links.check_free(plan)
-        up.start(plan, clock.say)
+        up.start(registry.reserve(plan), clock.say)
     clock.say(f'lab {plan.name!r} is up; next: eval "$(lab env)", lab status, lab down')
     return 0
 
@@ -77,7 +78,7 @@ def take_down(args: argparse.Namespace) -> int:
 
 def unknown(name: str) -> plans.Plan:
     """A plan by which to look for the remains of a lab of which only the name is known."""
-    return plans.Plan(name, SUBNET, 0, plans.Ports(0, 0, 0, 0), "")
+    return plans.Plan(name, SUBNET, 0, NO_PORTS, "")
 
 
 def show_status(args: argparse.Namespace) -> int:

@@ -1,5 +1,6 @@
 """The labs of this machine: their plans, their locks, the ports they hold."""
 
+import dataclasses
 import fcntl
 import json
 import socket
@@ -26,8 +27,17 @@ def locked(name: str) -> Iterator[None]:
         yield
 
 
+def reserve(plan: Plan) -> Plan:
+    """The plan with ports of its own, remembered before anything is made of it."""
+    with (plans.ROOT / ".ports.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        chosen = dataclasses.replace(plan, ports=choose_ports())
+        save(chosen)
+    return chosen
+
+
 def save(plan: Plan) -> None:
-    """Remember a plan; what `down` needs is known before anything is made."""
+    """Remember a plan."""
     plan.root.mkdir(parents=True, exist_ok=True)
     path = plan.root / "lab.json"
     path.touch(mode=0o600)

@@ -3,6 +3,7 @@
 import configparser
 import io
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -139,7 +140,9 @@ def readiness(plan: Plan, host: str, service: str) -> Callable[[], bool]:
     return tests.get(service, lambda: True)
 
 
-def wait_ready(plan: Plan, host: str, service: str) -> None:
+def wait_ready(
+    plan: Plan, host: str, service: str, called_off: threading.Event | None = None
+) -> None:
     """Return once a service is ready; ProgramFailed with its last words if it dies first."""
     ready = readiness(plan, host, service)
 
@@ -147,9 +150,8 @@ def wait_ready(plan: Plan, host: str, service: str) -> None:
         check_alive(plan, host, service)
         return ready()
 
-    waiting.until(
-        done, READY, f"{service} on {host} (see {processes.log(plan.root, host, service)})"
-    )
+    what = f"{service} on {host} (see {processes.log(plan.root, host, service)})"
+    waiting.until(done, READY, what, called_off)
 
 
 def check_alive(plan: Plan, host: str, service: str) -> None:

@@ -3,10 +3,10 @@
 import shutil
 import time
 from collections.abc import Callable
-from concurrent import futures
 
 from deploy.lab import api
 from deploy.lab import broker
+from deploy.lab import crew
 from deploy.lab import down
 from deploy.lab import errors
 from deploy.lab import hypervisor
@@ -16,6 +16,7 @@ from deploy.lab import registry
 from deploy.lab import services
 from deploy.lab import waiting
 from deploy.lab.guest import build
+from deploy.lab.plan import BARE_SERVICES
 from deploy.lab.plan import CONTROLLER
 from deploy.lab.plan import IMAGE
 from deploy.lab.plan import NETWORK
@@ -23,6 +24,7 @@ from deploy.lab.plan import Plan
 from deploy.lab.plan import TENANT_BRIDGE
 
 Say = Callable[[str], None]
+Job = Callable[[], None]
 
 UP = 60.0
 
@@ -41,7 +43,7 @@ class Clock:
 def start(plan: Plan, say: Say) -> None:
     """Make the lab, or nothing: what fails, or is interrupted, is taken away again."""
     try:
-        build_up(plan, say)
+        Builder(plan, say).build()
     except BaseException:
         say(f"not up; taking it away again, the logs stay in {plan.root / down.KEPT}")
         down.remove(plan)
@@ -62,105 +64,94 @@ def clear(plan: Plan, say: Say) -> None:
     shutil.rmtree(plan.root / down.KEPT, ignore_errors=True)
 
 
-def build_up(plan: Plan, say: Say) -> None:
-    """Network, namespaces, broker and libvirt; then Whimbrel, unless the lab is bare."""
-    registry.save(plan)
-    links.create(plan)
-    hypervisor.keep_namespaces(plan.root / "ns")
-    for host in plan.hosts:
-        hypervisor.furnish(plan, host)
-        hypervisor.seed(host, build.CACHE / "capabilities")
-    broker.prepare(plan)
-    services.write_configs(plan)
-    say(f"network {plan.subnet} and {plan.count} hosts' namespaces are there")
-    together(foundation(plan, say))
-    hypervisor.harvest(plan.hosts[0], build.CACHE / "capabilities")
-    if plan.bare:
-        return
-    whimbrel(plan, say)
+class Builder:
+    """Makes one lab, what needs nothing of each other at once."""
 
+    def __init__(self, plan: Plan, say: Say) -> None:
+        self.plan = plan
+        self.say = say
+        self.crew = crew.Crew()
 
-def foundation(plan: Plan, say: Say) -> list[Callable[[], None]]:
-    """What needs nothing of each other, and so starts at once."""
-    jobs = [
-        job(plan, host, service, say)
-        for host, service in plan.everything()
-        if service in {"rabbitmq", "libvirtd"}
-    ]
-    jobs.append(lambda: prepare_guest(plan, say))
-    if not plan.bare:
-        jobs.append(lambda: create_database(plan, say))
-    return jobs
+    def build(self) -> None:
+        """Network, namespaces, broker and libvirt; then Whimbrel, unless the lab is bare."""
+        plan = self.plan
+        links.create(plan)
+        hypervisor.keep_namespaces(plan.root / "ns")
+        for host in plan.hosts:
+            hypervisor.furnish(plan, host)
+            hypervisor.seed(host, build.CACHE / "capabilities")
+        broker.prepare(plan)
+        services.write_configs(plan)
+        self.say(f"network {plan.subnet} and {plan.count} hosts' namespaces are there")
+        self.crew.run(self.foundation())
+        hypervisor.harvest(plan.hosts[0], build.CACHE / "capabilities")
+        if not plan.bare:
+            self.whimbrel()
 
+    def foundation(self) -> list[Job]:
+        """The jobs that Whimbrel's services build on."""
+        every = self.plan.everything()
+        jobs = [self.service(*each) for each in every if each[1] in BARE_SERVICES]
+        jobs.append(self.guest)
+        return jobs if self.plan.bare else [*jobs, self.database]
 
-def together(jobs: list[Callable[[], None]]) -> None:
-    """Run jobs side by side; the first error of any, once all have ended."""
-    with futures.ThreadPoolExecutor(len(jobs)) as pool:
-        for done in [pool.submit(each) for each in jobs]:
-            done.result()
+    def whimbrel(self) -> None:
+        """Start Whimbrel's services, register flavors and network, and see all services up."""
+        plan = self.plan
+        every = plan.everything()
+        self.crew.run(self.service(*each) for each in every if each[1] in services.PROGRAMS)
+        api.register(plan.endpoint, NETWORK, TENANT_BRIDGE, str(plan.tenant))
+        self.say(f"flavors and network {NETWORK!r} are registered")
+        self.wait_up()
+        self.say("every service is up")
 
+    def service(self, host: str, service: str) -> Job:
+        """The job that starts a service and sees it ready."""
 
-def job(plan: Plan, host: str, service: str, say: Say) -> Callable[[], None]:
-    """The job that starts a service and sees it ready."""
+        def run() -> None:
+            services.start(self.plan, host, service)
+            services.wait_ready(self.plan, host, service, self.crew.called_off)
+            self.say(f"{service} on {host} is ready")
 
-    def run() -> None:
-        services.start(plan, host, service)
-        services.wait_ready(plan, host, service)
-        say(f"{service} on {host} is ready")
+        return run
 
-    return run
+    def guest(self) -> None:
+        """Have the guest's kernel, initramfs and disk, and register them as the lab's image."""
+        if not build.ready():
+            self.say("fetching a kernel for the guest, and building its disk")
+        files = build.files()
+        self.say("the guest's kernel, initramfs and disk are there")
+        if self.plan.bare:
+            return
+        self.manage(
+            *("image", "add", "--name", IMAGE, "--file", str(files.disk)),
+            *("--kernel", str(files.kernel), "--ramdisk", str(files.initramfs)),
+            *("--property", f"os_command_line={build.COMMAND_LINE}"),
+        )
+        self.say(f"image {IMAGE!r} is registered")
 
+    def database(self) -> None:
+        """Create the services' tables."""
+        self.manage("db", "upgrade")
+        self.say("the database is there")
 
-def prepare_guest(plan: Plan, say: Say) -> None:
-    """Have the guest's kernel, initramfs and disk, and register them as the lab's image."""
-    files = build.files()
-    say("the guest's kernel, initramfs and disk are there")
-    if plan.bare:
-        return
-    programs.call(
-        *manage(plan),
-        *("image", "add", "--name", IMAGE, "--file", str(files.disk)),
-        *("--kernel", str(files.kernel), "--ramdisk", str(files.initramfs)),
-        *("--property", f"os_command_line={build.COMMAND_LINE}"),
-    )
-    say(f"image {IMAGE!r} is registered")
+    def manage(self, *words: str) -> None:
+        """Run one command of whimbrel-manage on this lab."""
+        config = services.config_path(self.plan, CONTROLLER, "api")
+        programs.call(services.program(services.MANAGE), "--config-file", str(config), *words)
 
+    def wait_up(self) -> None:
+        """Return once the API reports all services up; TooLate names those that are not."""
+        hosts = [host.name for host in self.plan.hosts]
+        absent: list[str] = []
 
-def manage(plan: Plan) -> tuple[str, ...]:
-    """The beginning of a command line that administers this lab's Whimbrel."""
-    config = services.config_path(plan, CONTROLLER, "api")
-    return (services.program(services.MANAGE), "--config-file", str(config))
+        def done() -> bool:
+            for host, service in self.plan.everything():
+                services.check_alive(self.plan, host, service)
+            absent[:] = api.down(self.plan.endpoint, hosts)
+            return not absent
 
-
-def create_database(plan: Plan, say: Say) -> None:
-    """Create the services' tables."""
-    programs.call(*manage(plan), "db", "upgrade")
-    say("the database is there")
-
-
-def whimbrel(plan: Plan, say: Say) -> None:
-    """Start Whimbrel's services, register flavors and network, and see all services up."""
-    rest = [each for each in plan.everything() if each[1] in services.PROGRAMS]
-    together([job(plan, host, service, say) for host, service in rest])
-    api.register(plan.endpoint, NETWORK, TENANT_BRIDGE, str(plan.tenant))
-    say(f"flavors and network {NETWORK!r} are registered")
-    wait_up(plan)
-    say("every service is up")
-
-
-def wait_up(plan: Plan) -> None:
-    """Return once the API reports all services up; TooLate names those that are not."""
-    hosts = [host.name for host in plan.hosts]
-    absent: list[str] = []
-
-    def done() -> bool:
-        for host, service in plan.everything():
-            services.check_alive(plan, host, service)
-        absent[:] = api.down(plan.endpoint, hosts)
-        return not absent
-
-    try:
-        waiting.until(done, UP, "all services up")
-    except errors.TooLate as error:
-        logs = plan.root / down.KEPT
-        raise errors.TooLate(f"{error}: {', '.join(absent)}", f"see the logs in {logs}") from error
+        try:
+            waiting.until(done, UP, "all services up")
+        except errors.TooLate as error:
+            raise errors.TooLate(f"{error}; still down: {', '.join(absent)}") from error

@@ -12,14 +12,23 @@ Found = TypeVar("Found")
 PAUSE = 0.05
 
 
-def until(condition: Callable[[], Found | None], seconds: float, what: str) -> Found:
-    """The first true value of the condition, or TooLate naming what was waited for."""
+def until(
+    condition: Callable[[], Found | None],
+    seconds: float,
+    what: str,
+    called_off: threading.Event | None = None,
+) -> Found:
+    """The first true value of the condition, or TooLate naming what was waited for.
+
+    CalledOff, at once, when that event is set.
+    """
     deadline = time.monotonic() + seconds
-    bell = threading.Event()
+    bell = called_off or threading.Event()
     while True:
         found = condition()
         if found:
             return found
         if time.monotonic() > deadline:
             raise errors.TooLate(f"{what}: not within {seconds:.0f} s")
-        bell.wait(PAUSE)
+        if bell.wait(PAUSE):
+            raise errors.CalledOff(f"{what}: no longer waited for")

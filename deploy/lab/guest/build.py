@@ -37,7 +37,7 @@ def files(cache: Path = CACHE) -> Files:
     for each other.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    made = Files(cache / "vmlinuz", cache / f"initramfs-{digest()}", cache / "disk.qcow2")
+    made = places(cache)
     with locked(cache / "lock"):
         unpacked = cache / "kernel"
         if not (unpacked / "boot").is_dir():
@@ -46,6 +46,17 @@ def files(cache: Path = CACHE) -> Files:
         make(made.initramfs, lambda path: path.write_bytes(initramfs(unpacked, cache)))
         make(made.disk, disk)
     return made
+
+
+def places(cache: Path) -> Files:
+    """Where the files of this tree's sources belong."""
+    return Files(cache / "vmlinuz", cache / f"initramfs-{digest()}", cache / "disk.qcow2")
+
+
+def ready(cache: Path = CACHE) -> bool:
+    """Whether `files` has nothing left to make, and so is quick."""
+    made = places(cache)
+    return made.kernel.exists() and made.initramfs.exists() and made.disk.exists()
 
 
 def fetch(folder: Path) -> None:

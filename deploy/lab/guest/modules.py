@@ -1,12 +1,21 @@
 """Kernel modules of the guest, in the order in which they must be loaded."""
 
+import gzip
 import lzma
 import re
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from pathlib import Path
 
+from deploy.lab import errors
+
 WANTED = ("virtio_pci", "virtio_blk", "virtio_net", "button", "evdev")
+UNPACK: dict[str, Callable[[bytes], bytes]] = {
+    ".ko": bytes,
+    ".xz": lzma.decompress,
+    ".gz": gzip.decompress,
+}
 DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
 
 
@@ -43,6 +52,7 @@ def depends(module: bytes) -> list[str]:
 
 
 def read(path: Path) -> bytes:
-    """A module's bytes, unpacked if it is stored as .ko.xz."""
-    data = path.read_bytes()
-    return lzma.decompress(data) if path.suffix == ".xz" else data
+    """A module's bytes, unpacked if they are stored compressed."""
+    if path.suffix not in UNPACK:
+        raise errors.Missing(f"nothing here unpacks the kernel module {path.name}")
+    return UNPACK[path.suffix](path.read_bytes())
