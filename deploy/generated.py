@@ -12,10 +12,12 @@ import contextlib
 import io
 import pathlib
 import sys
+from typing import Any
 from typing import TYPE_CHECKING
 
 from oslo_config import generator
 from oslo_versionedobjects import base as versioned
+from oslo_versionedobjects import fields as versioned_fields
 
 from common import objects
 from common import states
@@ -101,8 +103,16 @@ def _objects() -> Iterator[str]:
         kind = getattr(objects, name, None)
         if kind is None:  # other libraries register objects too
             continue
-        fields = ", ".join(f"{field}: {kind.fields[field]!r}" for field in sorted(kind.fields))
-        yield f"{name} {kind.VERSION} {fields}"
+        fields = sorted(f"{field}: {_field(value)}" for field, value in kind.fields.items())
+        yield f"{name} {kind.VERSION} {', '.join(fields)}"
+
+
+def _field(field: versioned_fields.Field[Any]) -> str:
+    """Describe a field, with the type of its elements that its own words leave out."""
+    words = repr(field).replace(f"default={versioned_fields.UnspecifiedDefault}", "required")
+    inner = getattr(field, "_type", None)
+    element = getattr(inner, "_element_type", None)
+    return f"{words} of {_field(element)}" if element else words + getattr(inner, "_obj_name", "")
 
 
 def _arrows(table: dict[states.Move, frozenset[states.Move]]) -> Iterator[str]:
