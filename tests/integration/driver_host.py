@@ -71,7 +71,9 @@ class Remote:
 
 
 if __name__ == "__main__":
-    pairs = itertools.batched(sys.argv[2:], 2) if hasattr(itertools, "batched") else zip(
-        sys.argv[2::2], sys.argv[3::2], strict=True
+    pairs = (
+        itertools.batched(sys.argv[2:], 2)
+        if hasattr(itertools, "batched")
+        else zip(sys.argv[2::2], sys.argv[3::2], strict=True)
     )
     serve(sys.argv[1], dict(pairs))

@@ -152,7 +152,7 @@ def running(
         raise errors.GuestNotFound(f"{here.host} has no guest of server {instance.uuid}")
     if not guests.active(domain):
         raise errors.WrongState(f"server {instance.uuid} is shut down on {here.host}")
-    xml = ET.fromstring(domain.XMLDesc())  # noqa: S314 - libvirt's own output
+    xml = ET.fromstring(domain.XMLDesc())
     kind = xml.find("os/type")
     return Running(
         architecture=kind.get("arch", "") if kind is not None else "",
@@ -292,7 +292,7 @@ def _features(connection: libvirt.virConnect, cpu: str) -> frozenset[str]:
     whole = connection.baselineHypervisorCPU(
         None, None, None, None, [cpu], libvirt.VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES
     )
-    found = ET.fromstring(whole).iterfind("feature")  # noqa: S314 - libvirt's own output
+    found = ET.fromstring(whole).iterfind("feature")
     return frozenset(
         each.get("name", "") for each in found if each.get("policy", "require") != "disable"
     )

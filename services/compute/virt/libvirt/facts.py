@@ -24,8 +24,8 @@ class Host(NamedTuple):
 
 def read(connection: libvirt.virConnect, virt_type: str, machine_type: str) -> Host:
     """Ask libvirt, or raise HypervisorError when it cannot run this kind of guest."""
-    guest = _guest(ET.fromstring(connection.getCapabilities()))  # noqa: S314 - libvirt's own
-    abilities = ET.fromstring(  # noqa: S314 - libvirt's own
+    guest = _guest(ET.fromstring(connection.getCapabilities()))
+    abilities = ET.fromstring(
         connection.getDomainCapabilities(None, ARCHITECTURE, machine_type, virt_type)
     )
     model = abilities.find("cpu/mode[@name='host-model']")

@@ -86,13 +86,10 @@ class Migration:
         """Ask libvirt once for the job's statistics; None when no move is going on."""
         opened = self._link.get()
         with trouble.told(f"ask for the job of server {uuid}"):
-            domain = guests.find(opened, uuid)
-            if domain is None or not domain.isActive():
-                return None
             try:
-                stats = domain.jobStats()
+                stats = opened.lookupByUUIDString(uuid).jobStats()
             except libvirt.libvirtError as error:
-                # The guest left between the two questions.
+                # The guest is not here, or is off, or left while it was asked.
                 if trouble.code(error) in GONE:
                     return None
                 raise
