@@ -9,6 +9,7 @@ from typing import Any
 
 from deploy.demo import errors
 
+Row = dict[str, Any]
 COMMAND = Path(sys.executable).with_name("whimbrel")
 
 
@@ -18,13 +19,22 @@ class Product:
     def __init__(self, endpoint: str) -> None:
         self._environ = {**os.environ, "WHIMBREL_ENDPOINT": endpoint}
 
-    def order(self, *words: str) -> dict[str, Any]:
+    def order(self, *words: str) -> Row:
         """Show and run a command that changes something; its result."""
         print(f"  $ whimbrel {' '.join(words)}", flush=True)
         return self.ask(*words)
 
-    def ask(self, *words: str) -> dict[str, Any]:
-        """The result of a command, which is not shown; CommandFailed if it fails."""
+    def ask(self, *words: str) -> Row:
+        """The object that a command, itself not shown, prints; CommandFailed if it fails."""
+        found: Row = json.loads(self._run(*words))
+        return found
+
+    def rows(self, *words: str) -> list[Row]:
+        """The rows that a command, itself not shown, prints; CommandFailed if it fails."""
+        found: list[Row] = json.loads(self._run(*words))
+        return found
+
+    def _run(self, *words: str) -> str:
         done = subprocess.run(
             [str(COMMAND), *words, "-f", "json"],
             env=self._environ,
@@ -34,5 +44,4 @@ class Product:
         )
         if done.returncode:
             raise errors.CommandFailed(f"whimbrel {' '.join(words)} ended with {done.returncode}")
-        found: dict[str, Any] = json.loads(done.stdout)
-        return found
+        return done.stdout

@@ -2,17 +2,16 @@
 
 import time
 from datetime import datetime
-from typing import Any
 from typing import NamedTuple
 
 from deploy.demo import errors
 from deploy.demo.product import Product
+from deploy.demo.product import Row
 from deploy.demo.world import Heard
 from deploy.demo.world import World
 
 NAME = "tern"
 FLAVOR = "m1.tiny"
-Row = dict[str, Any]
 
 
 class Guest(NamedTuple):
@@ -89,7 +88,7 @@ def print_timeline(move_: Row) -> None:
         at = since(began, step["started_at"])
         took = since(moment(step["started_at"]), step["finished_at"] or step["started_at"])
         print(f"  {at:>8} {took:>8}  {step['host']:<12} {step['step']}")
-    total = since(began, move_["updated"])
+    total = since(began, move_["finished"])
     print(f"  {total:>8} {'':>8}  {'':<12} {move_['status']}; job {move_['job_ms']} ms\n")
 
 
