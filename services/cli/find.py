@@ -13,7 +13,7 @@ NOT_FOUND = 404
 
 def server(client: api.Api, word: str) -> api.Row:
     """Give the one server with this id or name."""
-    found = _by_id(client, "/servers", "server", word)
+    found = _get(client, "/servers", "server", word) if is_uuid(word) else None
     if found:
         return found
     rows = client.rows("/servers/detail", "servers", name=f"^{re.escape(word)}$")
@@ -46,10 +46,8 @@ def service(client: api.Api, host: str, binary: str) -> api.Row:
 
 def migration(client: api.Api, word: str) -> api.Row:
     """Give the whole of the one migration with this uuid, or this number."""
-    if word.isdecimal():
-        rows = client.rows("/os-migrations", "migrations")
-        word = one("migration", word, [row for row in rows if row["id"] == int(word)])["uuid"]
-    found = _by_id(client, "/os-migrations", "migration", word)
+    known = is_uuid(word) or word.isdecimal()
+    found = _get(client, "/os-migrations", "migration", word) if known else None
     if not found:
         raise failures.Missing(f"no migration has the id {word!r}")
     return found
@@ -79,9 +77,7 @@ def is_uuid(word: str) -> bool:
         return False
 
 
-def _by_id(client: api.Api, path: str, key: str, word: str) -> api.Row | None:
-    if not is_uuid(word):
-        return None
+def _get(client: api.Api, path: str, key: str, word: str) -> api.Row | None:
     try:
         found: api.Row = client.get(f"{path}/{word}")[key]
     except failures.Refused as refused:

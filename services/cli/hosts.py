@@ -68,7 +68,7 @@ SHOWN: tuple[command.Column, ...] = (
     ("libvirt_version", command.at("facts", "libvirt_version")),
     ("virt_type", command.at("facts", "virt_type")),
     ("bridges", lambda host: command.Lines((host.get("facts") or {}).get("bridges") or [])),
-    ("allocations", command.at("allocations")),
+    ("allocations", lambda host: command.Pairs(host.get("allocations") or {})),
     ("updated", command.at("updated_at")),
 )
 

@@ -90,6 +90,7 @@ SHOWN: tuple[command.Column, ...] = (
     ("steps", lambda move: Journal(move.get("steps") or [])),
     ("created", command.at("created_at")),
     ("updated", command.at("updated_at")),
+    ("finished", command.at("finished_at")),
 )
 
 ENDED: tuple[command.Column, ...] = (
