@@ -56,7 +56,7 @@ def bring_up(args: argparse.Namespace) -> int:
     with registry.locked(plan.name):
         up.clear(plan, clock.say)
         links.check_free(plan)
-        up.start(registry.reserve(plan), clock.say)
+        up.start(registry.reserve(plan), clock.say, keep=args.keep)
     clock.say(f'lab {plan.name!r} is up; next: eval "$(lab env)", lab status, lab down')
     return 0
 
@@ -236,6 +236,7 @@ def add_up(added: argparse.ArgumentParser) -> None:
     added.add_argument("--subnet", default=SUBNET, help="lower half hosts, upper half guests")
     added.add_argument("--shared-storage", action="store_true", help="one instances folder for all")
     added.add_argument("--bare", action="store_true", help="network, RabbitMQ and libvirt only")
+    added.add_argument("--keep", action="store_true", help="keep a lab whose start failed")
     added.add_argument("--database", default="", metavar="URL", help="instead of an SQLite file")
     added.add_argument("--virt-type", choices=("qemu", "kvm", "auto"), default="qemu")
     added.add_argument(

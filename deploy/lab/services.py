@@ -130,6 +130,11 @@ def start(plan: Plan, host: str, service: str) -> processes.Record:
     return processes.start(plan.root, host, service, command(plan, host, service), environ)
 
 
+def shown(service: str) -> str:
+    """How much `wait_ready` has shown of a service."""
+    return "has started" if service in PROGRAMS and service != "api" else "is ready"
+
+
 def readiness(plan: Plan, host: str, service: str) -> Callable[[], bool]:
     """The test that tells that a service does its work; being alive is all some can show."""
     tests: dict[str, Callable[[], bool]] = {

@@ -40,11 +40,17 @@ class Clock:
         print(f"{time.monotonic() - self.began:6.1f} s  {words}", flush=True)
 
 
-def start(plan: Plan, say: Say) -> None:
-    """Make the lab, or nothing: what fails, or is interrupted, is taken away again."""
+def start(plan: Plan, say: Say, *, keep: bool = False) -> None:
+    """Make the lab, or nothing: what fails, or is interrupted, is taken away again.
+
+    With `keep`, what there is stays, to be looked at.
+    """
     try:
         Builder(plan, say).build()
     except BaseException:
+        if keep:
+            say("not up; what there is stays, until `lab down` or the next `lab up`")
+            raise
         say(f"not up; taking it away again, the logs stay in {plan.root / down.KEPT}")
         down.remove(plan)
         raise
@@ -111,7 +117,7 @@ class Builder:
         def run() -> None:
             services.start(self.plan, host, service)
             services.wait_ready(self.plan, host, service, self.crew.called_off)
-            self.say(f"{service} on {host} is ready")
+            self.say(f"{service} on {host} {services.shown(service)}")
 
         return run
 
