@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import hashlib
 import http.client
+import io
 import json
 import os
 import pathlib
@@ -109,7 +110,7 @@ class Store:
 
 
 class Directory:
-    """A store's files in a directory."""
+    """A store's files in a directory; one without an index yet is an empty store."""
 
     def __init__(self, path: str) -> None:
         """Read below `path`."""
@@ -117,7 +118,10 @@ class Directory:
 
     def open(self, file: str) -> BinaryIO:
         """Open one file for reading."""
-        return (self._path / file).open("rb")
+        path = self._path / file
+        if file == INDEX and self._path.is_dir() and not path.exists():
+            return io.BytesIO(_index([]))
+        return path.open("rb")
 
     def add(self, file: pathlib.Path, **values: Any) -> objects.Image:  # noqa: ANN401 - fields of Image
         """Copy a file into the store and name it in the index.
@@ -128,7 +132,7 @@ class Directory:
         self._path.mkdir(parents=True, exist_ok=True)
         checksum, size = digest(file), file.stat().st_size
         with self._locked():
-            rows = self._rows()
+            rows = Store(str(self._path)).all()
             for known in rows:
                 if known.name == values["name"]:
                     return _same(known, checksum)
@@ -138,11 +142,6 @@ class Directory:
             with _arriving(self._path / INDEX) as part:
                 part.write(_index([*rows, made]))
         return made
-
-    def _rows(self) -> list[objects.Image]:
-        if not (self._path / INDEX).exists():
-            return []
-        return Store(str(self._path)).all()
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

@@ -167,3 +167,7 @@ def test_a_qcow2_file_is_recognised_with_the_room_it_needs(folder, file):
 
     assert "qcow2" == image.disk_format
     assert 2 == image.min_disk
+
+
+def test_a_directory_without_an_index_is_an_empty_store(tmp_path):
+    assert [] == images.Store(str(tmp_path)).all()

@@ -1,0 +1,173 @@
+"""Moves: those of one server that are going on, and those of all servers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from common import errors
+from common import states
+from common.db import journal
+from common.db import moves
+from services.api import paging
+from services.api import versions
+from services.api.handlers import find
+from services.api.views import migrations as views
+
+if TYPE_CHECKING:
+    from common import objects
+    from services.api.calls import Call
+    from services.api.calls import JSON
+
+GOING_ON = frozenset(
+    {
+        states.Move.ACCEPTED,
+        states.Move.QUEUED,
+        states.Move.PREPARING,
+        states.Move.RUNNING,
+        states.Move.POSTCOPY,
+        states.Move.POST_MIGRATING,
+    }
+)
+
+# From the microversion on, the statuses in which a move can be aborted; newest first.
+ABORTABLE: tuple[tuple[versions.Version, frozenset[states.Move]], ...] = (
+    (
+        (2, 65),
+        frozenset(
+            {
+                states.Move.ACCEPTED,
+                states.Move.QUEUED,
+                states.Move.PREPARING,
+                states.Move.RUNNING,
+            }
+        ),
+    ),
+    ((2, 24), frozenset({states.Move.RUNNING})),
+)
+
+PAGED: versions.Version = (2, 59)
+
+# Query parameter of /os-migrations: the filter it is.
+FILTERS = {
+    "instance_uuid": "instance_uuid",
+    "status": "status",
+    "migration_type": "type",
+    "source_compute": "source",
+    "host": "host",
+}
+OWNERS = {"user_id": "user_id", "project_id": "project_id"}
+OWNED: versions.Version = (2, 80)
+
+
+def list_going_on(call: Call, server_id: str) -> JSON:
+    """Give the live migrations of a server that have not ended."""
+    with call.parts.database.read() as tx:
+        find.server(call, tx, server_id)
+        found = moves.find(
+            tx,
+            instance_uuid=server_id,
+            type=states.Kind.LIVE,
+            status=sorted(GOING_ON),
+            limit=call.parts.conf.api.max_limit,
+        )
+    return {"migrations": [views.going_on(call, move) for move in found]}
+
+
+def show_going_on(call: Call, server_id: str, migration_id: str) -> JSON:
+    """Give one live migration of a server, if it has not ended."""
+    with call.parts.database.read() as tx:
+        find.server(call, tx, server_id)
+        move = find.move(tx, server_id, migration_id)
+    if move.type != states.Kind.LIVE or move.status not in GOING_ON:
+        raise errors.MigrationNotFound(
+            f"migration {migration_id} of server {server_id} is not in progress: it is "
+            f"{move.status}; see it whole: whimbrel migration show {move.uuid}"
+        )
+    return {"migration": views.going_on(call, move)}
+
+
+def abort_move(call: Call, server_id: str, migration_id: str) -> None:
+    """Cancel or stop a live migration; 409 for the server's state, 400 for the move's."""
+    move = _of_moving_server(call, server_id, migration_id, "live_migration_abort")
+    allowed = next(statuses for since, statuses in ABORTABLE if call.version >= since)
+    if move.status not in allowed:
+        raise errors.Invalid(
+            f"migration {move.id} of server {server_id} cannot be aborted while it is "
+            f"{move.status}; it can be while {_words(allowed)}"
+        )
+    try:
+        call.parts.conductor.abort_migration(call.context, server_id, move.uuid)
+    except errors.WrongState as changed:
+        raise errors.Invalid(changed.message) from changed
+
+
+def act_on_move(call: Call, server_id: str, migration_id: str) -> None:
+    """Refuse to force a live migration to its end: 400, as of one that is not running."""
+    move = _of_moving_server(call, server_id, migration_id, "force_complete")
+    if move.status != states.Move.RUNNING:
+        raise errors.Invalid(
+            f"migration {move.id} of server {server_id} cannot be forced to complete while it "
+            f"is {move.status}; it can be while running"
+        )
+    raise errors.Invalid(
+        f"migration {move.id} of server {server_id} goes on as it does: force_complete is not "
+        "built yet; pause the server to let it end"
+    )
+
+
+def list_moves(call: Call) -> JSON:
+    """Give moves of all servers, newest first."""
+    paged = call.version >= PAGED
+    limit = paging.limit(call) if paged else call.parts.conf.api.max_limit
+    if limit == 0:
+        return {"migrations": []}
+    with call.parts.database.read() as tx:
+        found = moves.find(
+            tx,
+            limit=limit,
+            marker=paging.marker(call) if paged else None,
+            changes_since=paging.moment(call, "changes-since") if paged else None,
+            **_filters(call),
+        )
+    rows = [views.listed(call, move) for move in found]
+    if not paged:
+        return {"migrations": rows}
+    return paging.answer(call, "migrations", rows, found[-1].uuid if found else None)
+
+
+def show_move(call: Call, migration_id: str) -> JSON:
+    """Give all that is known of one move, by its uuid or number; a route of our own."""
+    with call.parts.database.read() as tx:
+        if migration_id.isdigit():
+            move = moves.get_by_id(tx, int(migration_id))
+        else:
+            move = moves.get(tx, migration_id)
+        steps = journal.steps(tx, move.uuid)
+    return {"migration": views.whole(move, steps)}
+
+
+def _of_moving_server(call: Call, server_id: str, key: str, what: str) -> objects.Migration:
+    with call.parts.database.read() as tx:
+        server = find.server(call, tx, server_id)
+        if server.task_state != states.Task.MIGRATING:
+            kind, state = (
+                ("task_state", server.task_state)
+                if server.task_state
+                else (
+                    "vm_state",
+                    server.vm_state,
+                )
+            )
+            raise errors.WrongState(
+                f"Cannot '{what}' instance {server_id} while it is in {kind} {state}"
+            )
+        return find.move(tx, server_id, key)
+
+
+def _filters(call: Call) -> dict[str, str]:
+    known = FILTERS | (OWNERS if call.version >= OWNED else {})
+    return {known[name]: wanted for name, wanted in call.request.args.items() if name in known}
+
+
+def _words(statuses: frozenset[states.Move]) -> str:
+    return ", ".join(status for status in states.Move if status in statuses)

@@ -1,0 +1,155 @@
+"""/servers: list, show, change, delete."""
+
+from __future__ import annotations
+
+from typing import Any
+from typing import TYPE_CHECKING
+
+from common.db import servers
+from services.api import paging
+from services.api.handlers import find
+from services.api.views import servers as views
+
+if TYPE_CHECKING:
+    from common import objects
+    from services.api.calls import Call
+    from services.api.calls import JSON
+
+# Query parameter: the filter it is; parameters that are in no row are ignored, as Nova does.
+FILTERS = {
+    "uuid": "uuid",
+    "name": "name_regex",
+    "host": "host",
+    "node": "host",
+    "flavor": "flavor",
+    "image": "image",
+    "availability_zone": "availability_zone",
+    "vm_state": "vm_state",
+    "task_state": "task_state",
+    "power_state": "power_state",
+    "user_id": "user_id",
+}
+
+# Filters that only administrators may use; Nova ignores them from others.
+ADMINS = frozenset({"host", "node", "vm_state", "task_state", "power_state", "user_id"})
+
+_TRUE = frozenset({"1", "true", "t", "yes", "on", "y", ""})
+
+
+def list_servers(call: Call) -> JSON:
+    """Give id and name of the servers asked for."""
+    found = _find(call)
+    rows = [views.brief(call, server) for server in found]
+    return paging.answer(call, "servers", rows, found[-1].uuid if found else None)
+
+
+def list_servers_detail(call: Call) -> JSON:
+    """Give the servers asked for, whole."""
+    found = _find(call)
+    with call.parts.database.read() as tx:
+        states = find.host_statuses(call, tx)
+    rows = [
+        views.detail(call, server, states.get(server.host or "", ""), listed=True)
+        for server in found
+    ]
+    return paging.answer(call, "servers", rows, found[-1].uuid if found else None)
+
+
+def show_server(call: Call, server_id: str) -> JSON:
+    """Give one server, whole."""
+    server, host_status = _read(call, server_id)
+    return {"server": views.detail(call, server, host_status)}
+
+
+def update_server(call: Call, server_id: str) -> JSON:
+    """Change name or description."""
+    with call.parts.database.read() as tx:
+        find.server(call, tx, server_id)
+    wanted = call.body["server"]
+    changes = {key: wanted[key] or "" for key in ("name", "description") if key in wanted}
+    if changes:
+        call.parts.conductor.update_server(call.context, server_id, changes)
+    server, host_status = _read(call, server_id)
+    return {"server": views.updated(call, server, host_status)}
+
+
+def delete_server(call: Call, server_id: str) -> None:
+    """Begin to remove a server; it is gone when a show answers 404."""
+    with call.parts.database.read() as tx:
+        find.server(call, tx, server_id)
+    call.parts.conductor.operate(call.context, server_id, "delete")
+
+
+def list_addresses(call: Call, server_id: str) -> JSON:
+    """Give a server's addresses by network."""
+    with call.parts.database.read() as tx:
+        server = find.server(call, tx, server_id)
+    return {"addresses": views.addresses(server)}
+
+
+def _read(call: Call, server_id: str) -> tuple[objects.Instance, str]:
+    with call.parts.database.read() as tx:
+        server = find.server(call, tx, server_id)
+        states = find.host_statuses(call, tx)
+    return server, states.get(server.host or "", "")
+
+
+def _find(call: Call) -> list[objects.Instance]:
+    limit = paging.limit(call)
+    filters = _filters(call)
+    if limit == 0 or filters is None:
+        return []
+    with call.parts.database.read() as tx:
+        return servers.find(
+            tx,
+            limit=limit,
+            marker=paging.marker(call),
+            deleted=_deleted(call),
+            **filters,
+        )
+
+
+def _filters(call: Call) -> dict[str, Any] | None:
+    """Give the filters for the database, or None when nothing can match them."""
+    filters: dict[str, Any] = {}
+    for name, wanted in call.request.args.items():
+        known = FILTERS.get(name)
+        if known is not None and (call.admin or name not in ADMINS):
+            filters[known] = _value(name, wanted)
+    since = paging.moment(call, "changes-since")
+    if since is not None:
+        filters["changes_since"] = since
+    if not (call.admin and _true(call, "all_tenants")):
+        filters["project_id"] = call.context.project_id
+    elif "project_id" in call.request.args:
+        filters["project_id"] = call.request.args["project_id"]
+    return _by_status(call, filters)
+
+
+def _by_status(call: Call, filters: dict[str, Any]) -> dict[str, Any] | None:
+    wanted = call.request.args.get("status")
+    if wanted is None:
+        return filters
+    vm_states, tasks = views.states_of(wanted.upper())
+    if not vm_states:
+        return None
+    return {**filters, "vm_state": vm_states, "task_state": tasks}
+
+
+def _value(name: str, wanted: str) -> object:
+    """Take a reference for its last part; clients send image and flavor as URLs too."""
+    if name in {"image", "flavor"}:
+        return wanted.rstrip("/").rpartition("/")[2]
+    return int(wanted) if name == "power_state" and wanted.isdigit() else wanted
+
+
+def _deleted(call: Call) -> bool | None:
+    """Give whether deleted servers are wanted: only they, or with changes-since both."""
+    if "deleted" in call.request.args:
+        return call.admin and _true(call, "deleted")
+    return None if "changes-since" in call.request.args else False
+
+
+def _true(call: Call, name: str) -> bool:
+    value = call.request.args.get(name)
+    return value is not None and value.lower() in _TRUE
