@@ -104,11 +104,14 @@ class Builder:
     def whimbrel(self) -> None:
         """Start Whimbrel's services, register flavors and network, and see all services up."""
         plan = self.plan
-        every = plan.everything()
-        self.crew.run(self.service(*each) for each in every if each[1] in services.PROGRAMS)
+        every = [each for each in plan.everything() if each[1] in services.PROGRAMS]
+        self.crew.run(self.service(*each) for each in every if each[0] == CONTROLLER)
+        # A compute whose first report meets no conductor waits long before its second.
+        self.wait_up([])
+        self.crew.run(self.service(*each) for each in every if each[0] != CONTROLLER)
         api.register(plan.endpoint, NETWORK, TENANT_BRIDGE, str(plan.tenant))
         self.say(f"flavors and network {NETWORK!r} are registered")
-        self.wait_up()
+        self.wait_up([host.name for host in plan.hosts])
         self.say("every service is up")
 
     def service(self, host: str, service: str) -> Job:
@@ -146,9 +149,11 @@ class Builder:
         config = services.config_path(self.plan, CONTROLLER, "api")
         programs.call(services.program(services.MANAGE), "--config-file", str(config), *words)
 
-    def wait_up(self) -> None:
-        """Return once the API reports all services up; TooLate names those that are not."""
-        hosts = [host.name for host in self.plan.hosts]
+    def wait_up(self, hosts: list[str]) -> None:
+        """Return once the API reports the controller's services and these computes up.
+
+        TooLate names those that are not.
+        """
         absent: list[str] = []
 
         def done() -> bool:
