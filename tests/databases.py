@@ -17,7 +17,13 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 import tenacity
+
+from common import clock
+from common.db import engine
+from common.db import schema
+from common.db import tables
 
 SERVERS = pathlib.Path("/usr/lib/postgresql")
 COUNTER = itertools.count(1)
@@ -109,3 +115,48 @@ def _programs() -> pathlib.Path | None:
     """Find the newest installed server's programs."""
     found = [path.parent for path in SERVERS.glob("*/bin/initdb")]
     return max(found, key=lambda path: int(path.parent.name), default=None)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> Iterator[engine.Database]:
+    """Give a database of each kind in turn, with empty tables and a clock that stands still."""
+    url = request.getfixturevalue(f"{request.param}_tables")
+    made = engine.Database(url, timeout=30, clock=clock.HeldClock())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def sqlite_tables(sqlite_template: pathlib.Path, sqlite: str) -> str:
+    """Give the URL of a SQLite database with empty tables."""
+    shutil.copy(sqlite_template, str(sa.make_url(sqlite).database))
+    return sqlite
+
+
+@pytest.fixture
+def postgres_tables(postgres_template: engine.Database) -> Iterator[str]:
+    """Give the URL of the session's PostgreSQL database with its tables, emptied afterwards."""
+    yield str(postgres_template.engine.url)
+    kept = {tables.LOCKS.name}
+    names = [name for name in tables.METADATA.tables if name not in kept]
+    with postgres_template.write() as tx:
+        tx.run(sa.text(f"TRUNCATE {', '.join(names)} RESTART IDENTITY CASCADE"))
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Make the tables once; each test copies the file."""
+    path = tmp_path_factory.mktemp("template") / "whimbrel.db"
+    made = engine.Database(f"sqlite:///{path}")
+    schema.upgrade(made)
+    made.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_socket: pathlib.Path) -> Iterator[engine.Database]:
+    """Make the tables once, in the database that a fresh server has."""
+    made = engine.Database(f"postgresql+psycopg://postgres@/postgres?host={postgres_socket}")
+    schema.upgrade(made)
+    yield made
+    made.close()

@@ -129,8 +129,9 @@ def actions(
 
     The marker is a request id; an unknown one raises Invalid.
     """
-    query = sa.select(_A).where(_A.c.instance_uuid == instance_uuid)
-    found = rows.page(tx, query, _A.c.request_id, marker, limit)
+    mine = _A.c.instance_uuid == instance_uuid
+    behind = None if marker is None else sa.and_(mine, _A.c.request_id == marker)
+    found = rows.page(tx, sa.select(_A).where(mine), behind, _A.c.id, limit)
     return [rows.make(objects.InstanceAction, row) for row in found]
 
 

@@ -84,7 +84,8 @@ def find(
         if name not in FILTERS:
             raise errors.Invalid(f"migrations cannot be filtered by {name}")
         query = query.where(rows.matches(_T.c[name], wanted))
-    return [make(row) for row in rows.page(tx, query, _T.c.uuid, marker, limit)]
+    behind = None if marker is None else _T.c.uuid == marker
+    return [make(row) for row in rows.page(tx, query, behind, _T.c.id, limit)]
 
 
 def active(tx: Tx, instance_uuid: str) -> objects.Migration | None:

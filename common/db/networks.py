@@ -39,7 +39,7 @@ def create(tx: Tx, network: objects.Network) -> objects.Network:
         break
     if not tx.insert(_T, rows.pick(_T, network)):
         raise errors.Exists(f"a network with the name {network.name} or its id exists")
-    return network
+    return get(tx, network.id)
 
 
 def get(tx: Tx, network: str) -> objects.Network:
@@ -85,6 +85,7 @@ def allocate(tx: Tx, network: str, instance_uuid: str) -> objects.Port:
     )
     values = {**rows.pick(_P, port), "instance_uuid": instance_uuid}
     tx.run(sa.insert(_P).values(values))
+    port.obj_reset_changes()
     return port
 
 

@@ -47,21 +47,22 @@ def matches(column: sa.ColumnElement[Any], wanted: object) -> sa.ColumnElement[b
 
 
 def page(
-    tx: Tx, query: sa.Select[Any], key: sa.Column[Any], marker: object, limit: int | None
+    tx: Tx,
+    query: sa.Select[Any],
+    key: sa.ColumnElement[bool] | None,
+    number: sa.Column[int],
+    limit: int | None,
 ) -> list[dict[str, Any]]:
-    """Give rows newest first, those after the one whose key is the marker.
+    """Give rows newest first: those after the one that the condition `key` names, if any.
 
     Raises Invalid for a marker that no row has.
     """
-    number = key.table.c.id
-    query = query.order_by(number.desc())
-    if limit is not None:
-        query = query.limit(limit)
-    if marker is None:
+    query = query.order_by(number.desc()).limit(limit)
+    if key is None:
         return tx.rows(query)
-    last = tx.row(sa.select(number).where(key == marker))
+    last = tx.row(sa.select(number).where(key))
     if last is None:
-        raise errors.Invalid(f"marker {marker} is unknown; take the last id of the page before")
+        raise errors.Invalid("the marker is unknown; take the last id of the page before")
     return tx.rows(query.where(number < last["id"]))
 
 

@@ -82,7 +82,8 @@ def find(
         query = query.where(gone if deleted else sa.not_(gone))
     for name, wanted in filters.items():
         query = query.where(_condition(name, wanted))
-    return _make(tx, rows.page(tx, query, _T.c.uuid, marker, limit))
+    behind = None if marker is None else _T.c.uuid == marker
+    return _make(tx, rows.page(tx, query, behind, _T.c.id, limit))
 
 
 def change(

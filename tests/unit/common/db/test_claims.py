@@ -1,0 +1,161 @@
+import pytest
+
+from common import errors
+from common.db import claims
+from common.db import hosts
+from tests import factories
+from tests import races
+
+ONE_CORE = {claims.VCPU: 1}
+
+
+@pytest.fixture
+def host(database):
+    """One host of one core, 1024 MiB of which it keeps 256, and 10 GiB promised twice."""
+    with database.write() as tx:
+        hosts.report(
+            tx,
+            factories.node(
+                vcpus=1, memory_mb=1024, reserved_memory_mb=256, local_gb=10, disk_ratio=2.0
+            ),
+        )
+    return "host1"
+
+
+def test_amounts_round_disk_up():
+    flavor = factories.flavor(vcpus=2, memory_mb=64, root_gb=3, ephemeral_gb=1, swap_mb=1)
+
+    assert {"VCPU": 2, "MEMORY_MB": 64, "DISK_GB": 5} == claims.amounts(flavor)
+
+
+def test_capacity_is_what_is_not_reserved_times_the_ratio(database, host):
+    with database.read() as tx:
+        found = claims.inventory(tx, host)[host]
+
+    assert {"VCPU": 1, "MEMORY_MB": 768, "DISK_GB": 20} == {
+        name: amount.capacity for name, amount in found.items()
+    }
+
+
+def test_a_claim_holds_every_class(database, host):
+    wanted = {"VCPU": 1, "MEMORY_MB": 512, "DISK_GB": 20}
+    with database.write() as tx:
+        claims.claim(tx, host, "vm", wanted)
+
+        assert {host: wanted} == claims.held(tx, "vm")
+        assert {host: wanted} == claims.usage(tx)
+
+
+def test_all_or_nothing(database, host):
+    """What does not fit in one class leaves no trace in the others, and says each number."""
+    with pytest.raises(errors.NoRoom) as caught, database.write() as tx:
+        claims.claim(tx, host, "vm", {"VCPU": 1, "MEMORY_MB": 1024, "DISK_GB": 30})
+
+    assert (
+        "host1 has 768 MiB of 768 free, 1024 needed; 20 GiB of disk of 20 free, 30 needed"
+        == str(caught.value)
+    )
+    with database.read() as tx:
+        assert {} == claims.held(tx, "vm")
+
+
+def test_a_repeat_changes_nothing(database, host):
+    with database.write() as tx:
+        first = claims.claim(tx, host, "vm", ONE_CORE)
+        second = claims.claim(tx, host, "vm", ONE_CORE)
+
+        assert first == second
+        assert {host: ONE_CORE} == claims.usage(tx)
+
+
+def test_an_unknown_host_is_refused(database):
+    with pytest.raises(errors.HostNotFound, match="host9"), database.write() as tx:
+        claims.claim(tx, "host9", "vm", ONE_CORE)
+
+
+def test_nothing_always_fits(database, host):
+    """A host that shrank below what it promised still takes what needs none of it."""
+    with database.write() as tx:
+        claims.claim(tx, host, "vm", {"MEMORY_MB": 768})
+        hosts.report(tx, factories.node(memory_mb=256))
+
+        assert {"VCPU": 1, "MEMORY_MB": 0} == claims.claim(
+            tx, host, "other", {"VCPU": 1, "MEMORY_MB": 0}
+        )
+
+
+def test_released_room_can_be_claimed(database, host):
+    with database.write() as tx:
+        claims.claim(tx, host, "vm", ONE_CORE)
+        claims.release(tx, "vm")
+        claims.release(tx, "vm")
+
+        assert ONE_CORE == claims.claim(tx, host, "other", ONE_CORE)
+
+
+def test_a_release_may_name_the_host(database, host):
+    with database.write() as tx:
+        hosts.report(tx, factories.node("host2"))
+        claims.claim(tx, host, "vm", ONE_CORE)
+        claims.claim(tx, "host2", "vm", ONE_CORE)
+
+        claims.release(tx, "vm", host)
+
+        assert {"host2": ONE_CORE} == claims.held(tx, "vm")
+
+
+def test_a_transfer_keeps_the_amounts(database, host):
+    with database.write() as tx:
+        claims.claim(tx, host, "vm", ONE_CORE)
+        claims.transfer(tx, host, "vm", "move")
+        claims.transfer(tx, host, "vm", "move")
+
+        assert {} == claims.held(tx, "vm")
+        assert {host: ONE_CORE} == claims.held(tx, "move")
+
+
+def test_a_transfer_from_nothing_is_refused(database, host):
+    with (
+        pytest.raises(errors.StaleWrite, match="vm holds nothing on host1"),
+        database.write() as tx,
+    ):
+        claims.transfer(tx, host, "vm", "move")
+
+
+def test_a_transfer_never_joins_two_claims(database, host):
+    with database.write() as tx:
+        claims.claim(tx, host, "vm", ONE_CORE)
+        claims.claim(tx, host, "move", {"DISK_GB": 1})
+
+        with pytest.raises(errors.Exists):
+            claims.transfer(tx, host, "vm", "move")
+
+
+def test_last_core_is_claimed_once(database, host):
+    """Racing claims on one core: exactly one wins."""
+
+    def claim(number: int) -> str:
+        try:
+            with database.write() as tx:
+                claims.claim(tx, host, f"vm{number}", ONE_CORE)
+        except errors.NoRoom:
+            return "no room"
+        return "claimed"
+
+    results = races.race(claim, times=8)
+
+    assert ["claimed"] + ["no room"] * 7 == sorted(results)
+
+
+def test_racing_repeats_claim_once(database, host):
+    """The same request delivered several times at once holds its room once."""
+
+    def claim(_number: int) -> dict[str, int]:
+        with database.write() as tx:
+            return claims.claim(tx, host, "vm", ONE_CORE)
+
+    results = races.race(claim, times=6)
+
+    assert [ONE_CORE] * 6 == results
+    with database.read() as tx:
+        assert {host: ONE_CORE} == claims.usage(tx)
