@@ -32,10 +32,13 @@ class Connection:
         self._stopped: native.Queue[bool] = native.Queue()
         self._open: libvirt.virConnect | None = None
 
-    def wait(self) -> bool:
-        """Wait for the daemon and say so; False when close() came first."""
+    def wait(self, tries_left: int | None = None) -> bool:
+        """Wait for the daemon and say so; False when close() came first, or after that many tries.
+
+        A try takes a second, and without `tries_left` there is no end.
+        """
         tries = 0
-        while True:
+        while tries_left is None or tries < tries_left:
             try:
                 self._living()
             except libvirt.libvirtError as error:
@@ -51,6 +54,7 @@ class Connection:
             else:
                 LOG.info("connected to libvirt at %s", self._uri)
                 return True
+        return False
 
     def get(self) -> libvirt.virConnect:
         """Give the open connection, or open it again; HypervisorError when nobody answers."""

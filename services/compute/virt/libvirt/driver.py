@@ -163,7 +163,8 @@ class Driver(driver.Driver):
                     domain.undefineFlags(REMOVE)
         with trouble.files(f"remove the disks of server {instance.uuid}"):
             disks.remove(self._here.folder(instance.uuid))
-            records.drop_all(self._here.instances, instance.uuid)
+            for role in records.Role:
+                records.drop_all(self._here.instances, role, instance.uuid)
 
     # ---- a live migration, at its destination ----
 

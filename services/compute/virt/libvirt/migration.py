@@ -39,6 +39,17 @@ ALWAYS = (
     | libvirt.VIR_MIGRATE_ABORT_ON_ERROR
 )
 
+# Seconds that a libvirt daemon gets to come back after it was lost in the middle of a move.
+PATIENCE = 60
+LEFT = (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_MIGRATED)
+# Paused at the switch, by a daemon that has not heard how it ended.
+UNDECIDED = frozenset(
+    {
+        (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_MIGRATION),
+        (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_POSTCOPY),
+        (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_POSTCOPY_FAILED),
+    }
+)
 GONE = frozenset({libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_DOMAIN})
 CANCELLED = frozenset({libvirt.VIR_ERR_OPERATION_ABORTED})
 
@@ -69,13 +80,16 @@ class Migration:
         paths = [] if data.is_shared else [str(folder)]
         record = records.Record(data.migration_uuid, uuid, paths)
         with trouble.files(f"note the move of server {uuid}"):
+            # An earlier move that has not left by now never will.
+            records.drop_all(self._here.instances, LEAVING, uuid)
             records.write(self._here.instances, LEAVING, record)
         memory = int(instance.flavor.memory_mb) << 20
         self._running[uuid] = progress.Progress(data.migration_uuid, memory)
         try:
             with self._told.job(uuid) as statistics:
                 failure = self._move(uuid, data)
-                end = self._judge(uuid, failure, statistics.get(STATISTICS) or {})
+                ended = statistics.get(0.0 if failure else STATISTICS)
+                end = self._judge(uuid, failure, ended or {})
         finally:
             self._running.pop(uuid, None)
         if not end.gone:
@@ -149,9 +163,7 @@ class Migration:
         self, uuid: str, failure: libvirt.libvirtError | None, stats: dict[str, Any]
     ) -> driver.JobEnd:
         """Ask the source's domain who has the guest; libvirt's complaint only tells why."""
-        reason = ""
-        if failure is not None:
-            reason = trouble.words(failure) + ADVICE.get(trouble.code(failure), "")
+        reason = "" if failure is None else explain(failure)
         gone = failure is None or self._gone(uuid)
         cancelled = failure is not None and trouble.code(failure) in CANCELLED
         return driver.JobEnd(
@@ -163,17 +175,31 @@ class Migration:
         )
 
     def _gone(self, uuid: str) -> bool:
-        """Tell whether the guest left; a guest that merely died here did not."""
+        """Tell whether the guest left; a guest that merely died here did not.
+
+        A daemon that was restarted in the middle gets time to come back.
+        HypervisorError when it does not, or does not know itself.
+        """
+        self._link.wait(PATIENCE)
         opened = self._link.get()
         with trouble.told(f"ask who runs server {uuid}"):
             domain = guests.find(opened, uuid)
             if domain is None:
                 return True
-            state, reason = domain.state()
-            return (state, reason) == (
-                libvirt.VIR_DOMAIN_SHUTOFF,
-                libvirt.VIR_DOMAIN_SHUTOFF_MIGRATED,
+            state = tuple(domain.state())
+        if state in UNDECIDED:
+            raise errors.HypervisorError(
+                f"server {uuid} stands still on {self._here.host} in the middle of its move: "
+                "the destination knows whether it runs there"
             )
+        return state == LEFT
+
+
+def explain(failure: libvirt.libvirtError) -> str:
+    """libvirt's words, and what they mean where they do not say."""
+    if trouble.lost(failure):
+        return f"{trouble.words(failure)}; the connection to a libvirt daemon was lost"
+    return trouble.words(failure) + ADVICE.get(trouble.code(failure), "")
 
 
 def flags(data: objects.LibvirtLiveMigrateData) -> int:

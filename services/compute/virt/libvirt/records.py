@@ -48,13 +48,12 @@ def drop(instances: Path, role: Role, migration: str) -> None:
     _path(instances, role, migration).unlink(missing_ok=True)
 
 
-def drop_all(instances: Path, instance: str) -> None:
-    """Forget every move of one server."""
-    for role in Role:
-        for path in instances.glob(f".whimbrel-{role}-*.json"):
-            record = _load(path)
-            if record is not None and record.instance == instance:
-                path.unlink(missing_ok=True)
+def drop_all(instances: Path, role: Role, instance: str) -> None:
+    """Forget every move of one server in which this host had that role."""
+    for path in instances.glob(f".whimbrel-{role}-*.json"):
+        record = _load(path)
+        if record is not None and record.instance == instance:
+            path.unlink(missing_ok=True)
 
 
 def _path(instances: Path, role: Role, migration: str) -> Path:

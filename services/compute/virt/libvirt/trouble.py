@@ -31,6 +31,11 @@ def code(error: libvirt.libvirtError) -> int:
     return -1 if found is None else found
 
 
+def lost(error: libvirt.libvirtError) -> bool:
+    """Tell whether it was the connection to a daemon that failed, ours or the daemon's own."""
+    return bool(error.get_error_domain() == libvirt.VIR_FROM_RPC)
+
+
 def words(error: libvirt.libvirtError) -> str:
     """What libvirt said, in one line."""
     said = error.get_error_message() or str(error)
