@@ -89,14 +89,14 @@ def running(lab: Lab, *options: str) -> Iterator[Lab]:
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     """Run two hosts with local disks and all of Whimbrel's services."""
-    with running(Lab("test", "203.0.113.0/24"), "--hosts", "2") as started:
+    with running(Lab("test", "198.18.1.0/24"), "--hosts", "2") as started:
         yield started
 
 
 @pytest.fixture(scope="session")
 def shared_lab() -> Iterator[Lab]:
     """Run two hosts with shared storage and all of Whimbrel's services."""
-    with running(Lab("shared", "198.18.0.0/24"), "--hosts", "2", "--shared-storage") as started:
+    with running(Lab("shared", "198.18.2.0/24"), "--hosts", "2", "--shared-storage") as started:
         yield started
 
 

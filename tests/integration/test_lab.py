@@ -211,6 +211,21 @@ class TestLife:
         assert len(during) > 10
         assert set() == traces("rook")
 
+    def test_wreck_is_taken_away(self, rook, tmp_path):
+        """A guest whose libvirtd, namespace names and lab's notes are gone is found and ended."""
+        rook.up("--bare")
+        boot(rook, tmp_path, address=ROOK)
+        rook.run("kill", "host1", "libvirtd")
+        rook.run("kill", "controller", "rabbitmq")
+        for name in ("rook-host1", "rook-host2"):
+            subprocess.run(["ip", "netns", "del", name], check=True)
+        pathlib.Path("/var/lib/whimbrel-lab/rook/lab.json").unlink()
+        guests = {line for line in traces("rook") if line.startswith("/proc/")}
+        rook.down()
+
+        assert guests
+        assert set() == traces("rook")
+
     def test_down_twice_is_fine(self, rook):
         """There being no lab is what down promises, not an error."""
         rook.down()
