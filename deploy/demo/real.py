@@ -19,7 +19,7 @@ from deploy.lab import probe
 
 LAB = Path(__file__).parents[1] / "lab" / "lab"
 # Beside the subnet that labs take by themselves, so that a demo and a lab can run at once.
-SUBNET = "203.0.113.0/24"
+SUBNET = "198.18.0.0/24"
 BOOT_SECONDS = 60
 
 
