@@ -123,6 +123,12 @@ def action(instance_uuid: str, **values) -> objects.InstanceAction:
     return _made(objects.InstanceAction(**{**given, **values}))
 
 
+def spec(**values) -> objects.RequestSpec:
+    """Give the question of a tiny server, vm, for any host."""
+    given = {"instance_uuid": "vm", "consumer": "vm", "flavor": flavor()}
+    return _made(objects.RequestSpec(**{**given, **values}))
+
+
 def _made(value: V) -> V:
     """Give it as it is after a journey: equality minds what was changed since."""
     value.obj_reset_changes(recursive=True)

@@ -42,6 +42,7 @@ def test_a_host_comes_with_its_compute_service(database):
         first, second = hosts.all(tx, NOW, 30)
 
     assert ("a", None) == (first.host, first.service)
+    assert second.service is not None
     assert ("nova-compute", True) == (second.service.binary, second.service.up)
 
 

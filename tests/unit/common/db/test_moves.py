@@ -29,7 +29,7 @@ def test_read_back_with_a_number(database):
     with database.write() as tx:
         stored = moves.create(tx, made)
 
-        assert stored == moves.get(tx, made.uuid) == moves.get_by_id(tx, stored.id)
+        assert stored == moves.get(tx, made.uuid) == moves.get_by_id(tx, int(stored.id or 0))
     assert made == stored.replace(id=None, created_at=None, updated_at=None)
 
 
@@ -195,6 +195,7 @@ def test_progress_never_goes_back(database):
 
         found = moves.get(tx, uuid).progress
 
+    assert found is not None
     assert (40, 700) == (found.percent, found.memory_remaining)
 
 

@@ -62,7 +62,7 @@ def test_found_by_number_and_uuid(database):
         services.report(tx, factories.service(uuid="one"), NOW)
         (found,) = services.all(tx, NOW, DOWN_AFTER)
 
-        assert found == services.get(tx, found.id, NOW, DOWN_AFTER)
+        assert found == services.get(tx, int(found.id or 0), NOW, DOWN_AFTER)
         assert found == services.get(tx, "one", NOW, DOWN_AFTER)
 
 

@@ -1,0 +1,158 @@
+import pytest
+
+from common import clock
+from common import context
+from common import errors
+from common.config import load
+from common.db import claims
+from common.db import hosts
+from common.db import services
+from services.scheduler.manager import Manager
+from tests import factories
+from tests import races
+from tests.factories import NOW
+
+
+@pytest.fixture
+def manager(database):
+    return Manager(load.private({}), database, clock.HeldClock(NOW))
+
+
+@pytest.fixture
+def three(database):
+    """Three hosts that are up: small, middle and large."""
+    with database.write() as tx:
+        for name, memory in (("large", 8192), ("middle", 4096), ("small", 1024)):
+            services.report(tx, factories.service(name), NOW)
+            hosts.report(tx, factories.node(name, memory_mb=memory))
+
+
+def select(manager, **values):
+    return manager.select_destinations(context.admin(), factories.spec(**values))
+
+
+def reasons(error: errors.Error) -> dict[str, str]:
+    found = error.facts["reasons"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_the_host_with_most_memory_is_chosen_and_claimed(database, manager, three):
+    chosen = select(manager)
+
+    amounts = {"VCPU": 1, "MEMORY_MB": 512, "DISK_GB": 1}
+    assert ("large", "vm", amounts) == (chosen.host, chosen.consumer, chosen.amounts)
+    with database.read() as tx:
+        assert {"large": amounts} == claims.held(tx, "vm")
+
+
+def test_the_refusals_come_with_the_choice(manager, three):
+    chosen = select(manager, flavor=factories.flavor(memory_mb=2048), ignore_hosts=["large"])
+
+    assert "middle" == chosen.host
+    assert {
+        "large": "it is the source, or was tried before",
+        "small": "1024 MiB of 1024 free, 2048 needed",
+    } == chosen.refusals
+
+
+def test_no_host_says_why_for_each(database, manager, three):
+    with pytest.raises(errors.NoValidHost) as caught:
+        select(manager, flavor=factories.flavor(memory_mb=9000))
+
+    assert (
+        "no valid host for server vm: large: 8192 MiB of 8192 free, 9000 needed; "
+        "middle: 4096 MiB of 4096 free, 9000 needed; small: 1024 MiB of 1024 free, 9000 needed"
+    ) == str(caught.value)
+    assert {"large", "middle", "small"} == reasons(caught.value).keys()
+    with database.read() as tx:
+        assert {} == claims.usage(tx)
+
+
+def test_a_sentence_names_some_of_many_hosts(database, manager):
+    with database.write() as tx:
+        for number in range(12):
+            hosts.report(tx, factories.node(f"host{number:02}"))
+
+    with pytest.raises(errors.NoValidHost, match=r"host09: .* and 2 more$") as caught:
+        select(manager)
+
+    assert 12 == len(reasons(caught.value))
+
+
+def test_nothing_reported_is_said(manager):
+    with pytest.raises(errors.NoValidHost, match="no compute service has reported yet"):
+        select(manager)
+
+
+def test_a_named_host_is_taken_although_others_are_better(manager, three):
+    chosen = select(manager, requested_host="small")
+
+    assert ("small", {}) == (chosen.host, chosen.refusals)
+
+
+def test_a_named_host_skips_no_filter(manager, three):
+    with pytest.raises(errors.NoValidHost) as caught:
+        select(manager, requested_host="small", flavor=factories.flavor(memory_mb=2048))
+
+    assert {"small": "1024 MiB of 1024 free, 2048 needed"} == reasons(caught.value)
+
+
+def test_an_unknown_named_host_is_said_to_be_unknown(manager, three):
+    with pytest.raises(errors.NoValidHost, match="host9: no compute service has ever reported"):
+        select(manager, requested_host="host9")
+
+
+def test_a_repeat_gives_the_host_already_claimed(database, manager, three):
+    first = select(manager)
+    with database.write() as tx:
+        hosts.report(tx, factories.node("larger", memory_mb=99999))
+        services.report(tx, factories.service("larger"), NOW)
+
+    assert first == select(manager)
+
+
+def test_a_claim_on_an_ignored_host_is_not_given_again(manager, three):
+    select(manager)
+
+    assert "middle" == select(manager, ignore_hosts=["large"]).host
+
+
+def test_racing_requests_never_fill_a_host_twice(database, manager, three):
+    """Everybody sees the same best host; who comes too late gets the next one."""
+    big = factories.flavor(vcpus=4)
+
+    def choose(number: int) -> str:
+        try:
+            return str(select(manager, consumer=f"vm{number}", flavor=big).host)
+        except errors.NoValidHost:
+            return "none"
+
+    chosen = races.race(choose, times=5)
+
+    assert ["large", "middle", "none", "none", "small"] == sorted(chosen)
+
+
+def test_who_comes_late_is_told_so(database, manager, three, monkeypatch):
+    """A host that others filled between look and claim is refused with the numbers of then."""
+    seen = hosts.rooms
+
+    def rooms_then_others(tx, now, down_after):
+        found = seen(tx, now, down_after)
+        with database.write() as other:
+            claims.claim(other, "large", "others", {claims.VCPU: 4})
+        return found
+
+    monkeypatch.setattr(hosts, "rooms", rooms_then_others)
+
+    chosen = select(manager)
+
+    assert "middle" == chosen.host
+    assert "others were first: large has 0 of 4 vCPUs free, 1 needed" == chosen.refusals["large"]
+
+
+def test_an_unknown_filter_stops_the_start(database):
+    conf = load.private({"scheduler.filters": ["colour"]})
+
+    with pytest.raises(errors.Invalid, match="colour"):
+        Manager(conf, database, clock.HeldClock())
