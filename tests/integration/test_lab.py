@@ -13,7 +13,7 @@ from deploy.lab import probe
 from deploy.lab import waiting
 from tests.integration import labs
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 GUEST = "198.18.8.130"
 ROOK = "198.18.7.130"

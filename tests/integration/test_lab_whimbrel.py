@@ -1,12 +1,14 @@
 """A lab with Whimbrel's services is ready to be used when its start ends."""
 
+import pathlib
+
 import pytest
 
 from deploy.lab import api
 from deploy.lab import waiting
 from tests.integration import labs
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 
 def ask(lab: labs.Lab, path: str) -> api.Body:
@@ -68,3 +70,14 @@ def test_shared_lab_shares_the_instances_folder(lab, shared_lab):
         each.inside("host1", "rm", path)
 
     assert {"test": "no\n", "shared": "yes\n"} == seen
+
+
+def test_database_may_be_postgresql(postgres):
+    """A lab given the URL of an empty database keeps everything there."""
+    other = labs.Lab("plover", "198.18.3.0/24")
+    with labs.running(other, "--hosts", "1", "--database", postgres):
+        rows = ask(other, "/v2.1/os-services")["services"]
+        made = list(pathlib.Path(other.env()["WHIMBREL_LAB_DIR"]).glob("db/*"))
+
+    assert ["up", "up", "up"] == [row["state"] for row in rows]
+    assert [] == made
