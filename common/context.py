@@ -27,6 +27,11 @@ def admin(request_id: str | None = None) -> Context:
     )
 
 
+def adopt(context: Context) -> None:
+    """Make this the thread's current request: its log lines carry the request id."""
+    context.update_store()
+
+
 def rebuild(values: dict[str, Any]) -> Context:
     """Make the context again from `to_dict()`, and make it the thread's current one."""
     return Context.from_dict(values)

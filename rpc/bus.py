@@ -100,6 +100,11 @@ class _Caller:
                 f"{self._whom} did not answer {method.name} within {method.timeout:g} s; "
                 "see whether it is up: whimbrel service list"
             ) from late
+        except exceptions.MessageUndeliverable as nobody:
+            raise errors.NoAnswer(
+                f"nobody serves {self._whom}, so {method.name} was not sent; start it, or see "
+                "what is up: whimbrel service list"
+            ) from nobody
         except AWAY as away:
             raise errors.BusDown(
                 f"the message broker cannot be reached, so {method.name} was not sent; "
@@ -107,7 +112,11 @@ class _Caller:
             ) from away
 
     def _send(self, method: interface.Method, context: Context, values: dict[str, Any]) -> Any:  # noqa: ANN401 - any method's result
-        prepared = self._client.prepare(version=method.since, timeout=method.timeout or None)
+        prepared = self._client.prepare(
+            version=method.since,
+            timeout=method.timeout or None,
+            transport_options=messaging.TransportOptions(at_least_once=True),
+        )
         if not method.waits:
             prepared.cast(context, method.name, **values)
             return None

@@ -6,6 +6,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
+from common import context as contexts
 from common import errors
 from common import states
 from services.compute import journal
@@ -49,6 +50,7 @@ class Outgoing:
 
     def _drive(self, move: _Move, migration: str) -> None:
         try:
+            contexts.adopt(move.context)
             move.drive()
         except errors.StaleWrite as decided:
             LOG.warning("migration %s: left as it is: %s", migration, decided)
@@ -70,7 +72,7 @@ class _Move:
         migration: objects.Migration,
     ) -> None:
         self._deps = deps
-        self._context = context
+        self.context = context
         self._instance = instance
         self._migration = migration
         self._destination = deps.peer(str(migration.destination))
@@ -111,7 +113,7 @@ class _Move:
         self._journal.begun("pre_live_migration", str(self._migration.destination))
         try:
             data = self._destination.pre_live_migration(
-                self._context, self._instance, self._migration
+                self.context, self._instance, self._migration
             )
         except errors.Error as refusal:
             self._undo(refusal, "pre_live_migration", str(self._migration.destination), None)
@@ -167,7 +169,7 @@ class _Move:
         self._tell(states.Move.POST_MIGRATING, {states.Move.RUNNING, states.Move.POSTCOPY})
         try:
             power = self._destination.post_live_migration_at_destination(
-                self._context, self._instance, self._migration
+                self.context, self._instance, self._migration
             )
         except errors.Error as lost:
             self._journal.failed("post_live_migration_at_destination", lost)
@@ -179,6 +181,7 @@ class _Move:
             states.Move.COMPLETED,
             {states.Move.POST_MIGRATING},
             power_state=power,
+            progress=self._deps.reporter.arrived(self._migration.uuid),
             downtime_ms=ended.downtime_ms,
             job_ms=ended.job_ms,
         )
@@ -196,7 +199,7 @@ class _Move:
         destination = str(self._migration.destination)
         with self._journal.step("rollback_live_migration_at_destination", destination):
             self._destination.rollback_live_migration_at_destination(
-                self._context, self._instance, self._migration
+                self.context, self._instance, self._migration
             )
         cancelled = isinstance(error, errors.MoveAborted)
         self._tell(
@@ -223,7 +226,7 @@ class _Move:
 
     def _tell(self, status: states.Move, expected: set[states.Move], **facts: object) -> None:
         report = self._journal.report(status, expected, self._deps.conf.host, **facts)
-        self._migration = self._deps.reporter.move(self._context, report).replace(
+        self._migration = self._deps.reporter.move(self.context, report).replace(
             data=self._migration.data
         )
 

@@ -72,6 +72,20 @@ class Reporter:
         self._changed.set()
         return progress
 
+    def arrived(self, migration: str) -> objects.MigrationProgress | None:
+        """Give the last progress of a move that has ended well, as all of it done."""
+        last = self._board.get(migration)
+        if last is None:
+            return None
+        return last.replace(
+            percent=100,
+            memory_processed=last.memory_total,
+            memory_remaining=0,
+            disk_processed=last.disk_total,
+            disk_remaining=0,
+            eta_ms=0,
+        )
+
     def forget(self, migration: str) -> None:
         """Take a move that has ended off the board."""
         self._board.pop(migration, None)

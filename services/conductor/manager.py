@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from common import context as contexts
 from common import errors
 from common import objects
 from common import states
@@ -203,6 +204,7 @@ class Manager(conductor.Conductor):
     def _launch_quietly(
         self, context: Context, instance: objects.Instance, migration: objects.Migration
     ) -> None:
+        contexts.adopt(context)
         try:
             self._launch(context, instance, migration)
         except errors.Error as refusal:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from common import context as contexts
 from common import errors
 from common import ids
 from common import objects
@@ -145,6 +146,7 @@ def _place(
     deps: Deps, context: Context, instance: objects.Instance, requested_host: str | None
 ) -> None:
     """Find a host and have the guest built there; what fails ends in the row."""
+    contexts.adopt(context)
     try:
         chosen = deps.scheduler.select_destinations(
             context,
