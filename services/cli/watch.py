@@ -125,15 +125,17 @@ def destination(move: api.Row) -> str | None:
 
 
 def facts(move: api.Row) -> str:
-    """Say how much is copied, how fast, and how long the rest takes."""
+    """Say how much is copied, how fast, and how long the rest takes; at the end, the downtime."""
+    if move["status"] in ENDED:
+        downtime = move.get("downtime_ms")
+        return "" if downtime is None else f"downtime {downtime} ms"
     state = move.get("progress") or {}
     parts = [
-        part("memory", state),
-        part("disk", state),
+        *(f"{kind} {part(kind, state)}" for kind in ("memory", "disk") if part(kind, state)),
         f"{state['rate'] / MIB:.1f} MiB/s" if state.get("rate") else "",
         f"{state['eta_ms'] / 1000:.0f} s left" if state.get("eta_ms") else "",
     ]
-    return ", ".join(part for part in parts if part)
+    return ", ".join(word for word in parts if word)
 
 
 def part(kind: str, state: api.Row) -> str:
@@ -142,7 +144,7 @@ def part(kind: str, state: api.Row) -> str:
     if not total:
         return ""
     done = total - (state.get(f"{kind}_remaining") or 0)
-    return f"{kind} {done / MIB:.0f}/{total / MIB:.0f} MiB"
+    return f"{done / MIB:.0f}/{total / MIB:.0f} MiB"
 
 
 def reasons(move: api.Row) -> str:

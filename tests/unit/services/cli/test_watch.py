@@ -58,5 +58,12 @@ def test_facts_say_how_much_how_fast_how_long():
         "eta_ms": 1400,
     }
 
-    assert "memory 100/128 MiB, 50.0 MiB/s, 1 s left" == watch.facts({"progress": state})
-    assert "" == watch.facts({"progress": None})
+    assert "memory 100/128 MiB, 50.0 MiB/s, 1 s left" == watch.facts({**MOVE, "progress": state})
+    assert "" == watch.facts({**MOVE, "progress": None})
+
+
+def test_the_last_fact_is_the_downtime():
+    """What was copied matters no more once it is over."""
+    ended = {**MOVE, "status": "completed", "downtime_ms": 12, "progress": {"memory_total": 9}}
+
+    assert "downtime 12 ms" == watch.facts(ended)
