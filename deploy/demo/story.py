@@ -97,7 +97,9 @@ def print_timeline(move_: Row) -> None:
         took = since(moment(step["started_at"]), step["finished_at"] or step["started_at"])
         print(f"  {at:>8} {took:>8}  {step['host']:<12} {step['step']}")
     total = since(began, move_["finished"])
-    print(f"  {total:>8} {'':>8}  {'':<12} {move_['status']}; job {move_['job_ms']} ms\n")
+    print(
+        f"  {total:>8} {'':>8}  {'':<12} {move_['status']}; of that the job: {move_['job_ms']} ms\n"
+    )
 
 
 def check_place(
