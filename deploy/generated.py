@@ -8,6 +8,7 @@ it all the same.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import pathlib
@@ -15,7 +16,7 @@ import sys
 from typing import Any
 from typing import TYPE_CHECKING
 
-from oslo_config import generator
+from oslo_config import cfg
 from oslo_versionedobjects import base as versioned
 from oslo_versionedobjects import fields as versioned_fields
 
@@ -25,6 +26,7 @@ from rpc import compute
 from rpc import conductor
 from rpc import interface
 from rpc import scheduler
+from services.manage import sample as manage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +42,7 @@ INTERFACES = (conductor.Conductor, scheduler.Scheduler, compute.Compute)
 def sample() -> str:
     """Give every option with its help and default, commented out."""
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        generator.main(["--config-file", str(ROOT / "deploy/config/generator.conf")])
+        manage.run(cfg.ConfigOpts(), argparse.Namespace())
     return "\n".join(line.rstrip() for line in printed.getvalue().splitlines()) + "\n"
 
 

@@ -27,7 +27,7 @@ def run(_conf: cfg.ConfigOpts, _args: argparse.Namespace) -> int:
     """Print the sample and give the exit status."""
     options = cfg.ConfigOpts()
     generator.register_cli_opts(options)
-    options([], default_config_files=[], default_config_dirs=[])
-    options.set_override("namespace", NAMESPACES)
+    named = [f"--namespace={name}" for name in NAMESPACES]
+    options(named, default_config_files=[], default_config_dirs=[])
     generator.generate(options, sys.stdout)
     return 0
