@@ -81,6 +81,10 @@ class Builder:
     def build(self) -> None:
         """Network, namespaces, broker and libvirt; then Whimbrel, unless the lab is bare."""
         plan = self.plan
+        if not build.ready():
+            # The lab's subnet may hide the mirror from which the kernel comes.
+            self.say("fetching a kernel for the guest, and building its disk")
+            build.files()
         links.create(plan)
         hypervisor.keep_namespaces(plan.root / "ns")
         for host in plan.hosts:
@@ -126,8 +130,6 @@ class Builder:
 
     def guest(self) -> None:
         """Have the guest's kernel, initramfs and disk, and register them as the lab's image."""
-        if not build.ready():
-            self.say("fetching a kernel for the guest, and building its disk")
         files = build.files()
         self.say("the guest's kernel, initramfs and disk are there")
         if self.plan.bare:

@@ -16,7 +16,11 @@ def fetch(folder: Path) -> None:
     packages = resolve()
     debs = folder / "debs"
     debs.mkdir(parents=True, exist_ok=True)
-    programs.call("apt-get", "-q", "download", *packages, folder=str(debs))
+    # Its sandbox user may not see the folder, and would only warn of it.
+    programs.call(
+        *("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *packages),
+        folder=str(debs),
+    )
     for deb in debs.glob("*.deb"):
         programs.call("dpkg-deb", "-x", str(deb), str(folder))
         deb.unlink()
