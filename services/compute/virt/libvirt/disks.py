@@ -17,7 +17,8 @@ DISK = "disk"
 CONSOLE = "console.log"
 FORMAT = "qcow2"
 LIMIT = 60.0  # seconds for one qemu-img
-BLOCK = 4096
+# What a guest writes is nobody else's; libvirt gives the file to QEMU's user.
+MODE = 0o600
 
 
 class Base(NamedTuple):
@@ -83,6 +84,7 @@ def make(target: Path, virtual: int, base: Base | None) -> None:
     fresh = target.with_name(f"{target.name}.new")
     below = ["-b", base.path, "-F", base.format] if base else []
     _img("create", "-q", "-f", FORMAT, *below, str(fresh), str(virtual))
+    fresh.chmod(MODE)
     fresh.rename(target)
 
 

@@ -45,7 +45,7 @@ class Driver(driver.Driver):
         self._events = events.Events()
         self._link = connection.Connection(self._here.uri, self._events)
         self._moves = migration.Migration(self._here, self._link, self._events)
-        self._host: facts.Host | None = None
+        self._host: tuple[int, facts.Host] | None = None
         self._machine: xml.Machine | None = None
 
     # ---- the host ----
@@ -240,11 +240,14 @@ class Driver(driver.Driver):
     # ---- parts ----
 
     def _known(self) -> facts.Host:
-        if self._host is None:
-            kind = self._shape().virt_type
-            with trouble.told("learn what this host is"):
-                self._host = facts.read(self._link.get(), kind, self._here.machine_type)
-        return self._host
+        """What this host is; asked again after the daemon was started anew."""
+        opened = self._link.get()
+        if self._host is not None and self._host[0] == self._link.opened:
+            return self._host[1]
+        with trouble.told("learn what this host is"):
+            host = facts.read(opened, self._shape().virt_type, self._here.machine_type)
+        self._host = (self._link.opened, host)
+        return host
 
     def _shape(self) -> xml.Machine:
         """What this host gives every guest, found out once."""

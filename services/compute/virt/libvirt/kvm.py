@@ -1,11 +1,13 @@
 """Does KVM work here? Asked once per boot, by running three instructions in a guest.
 
-/dev/kvm may exist and hang all the same, so only a guest that ran proves it.
+/dev/kvm may exist and hang all the same, so only a processor with the extension
+and a guest that ran prove it.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 LOG = log.getLogger(__name__)
 
 DEVICE = Path("/dev/kvm")
+PROCESSORS = Path("/proc/cpuinfo")
+EXTENSION = re.compile(r"^flags\s*:.*\b(vmx|svm)\b", re.MULTILINE)
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 EMULATOR = "qemu-system-x86_64"
 OPTIONS = ("-nodefaults", "-no-user-config", "-display", "none", "-machine", "pc", "-accel", "kvm")
@@ -47,7 +51,7 @@ def works(folder: Path, host: str, probe: Callable[[Path], bool] | None = None) 
 
 def run(rom: Path) -> bool:
     """Start a guest of three instructions under KVM and see it end by itself in time."""
-    if not DEVICE.exists():
+    if not DEVICE.exists() or not extended(PROCESSORS.read_text()):
         return False
     rom.write_bytes(CODE.rjust(RESET + len(CODE), b"\xf4").ljust(ROM_SIZE, b"\xf4"))
     device = f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=1"
@@ -65,6 +69,14 @@ def run(rom: Path) -> bool:
         return False
     finally:
         rom.unlink(missing_ok=True)
+
+
+def extended(processors: str) -> bool:
+    """Tell whether /proc/cpuinfo names the extension that KVM needs.
+
+    Some machines emulate KVM without it: short guests run there, kernels hang.
+    """
+    return EXTENSION.search(processors) is not None
 
 
 def _read(kept: Path) -> dict[str, object]:

@@ -1,0 +1,36 @@
+"""libvirt's own test hypervisor, in memory, one for each connection."""
+
+import libvirt
+import pytest
+
+NODE = """
+<node>
+  <domain type="test">
+    <name>test</name>
+    <memory>65536</memory>
+    <os><type>hvm</type></os>
+  </domain>
+</node>
+"""
+
+
+@pytest.fixture
+def uri(tmp_path_factory):
+    """The address of a test hypervisor that runs one guest."""
+    path = tmp_path_factory.mktemp("node") / "node.xml"
+    path.write_text(NODE)
+    return f"test://{path}"
+
+
+@pytest.fixture
+def connection(uri):
+    """A connection to it."""
+    opened = libvirt.open(uri)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def domain(connection):
+    """The guest that runs there."""
+    return connection.listAllDomains()[0]

@@ -1,0 +1,100 @@
+import pathlib
+
+import pytest
+
+from common import errors
+from services.compute.virt.libvirt import disks
+from services.compute.virt.libvirt import qcow2
+from tests import factories
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def base(tmp_path):
+    """A raw base file of two MiB."""
+    path = tmp_path / "base"
+    path.write_bytes(b"\1" * 2 * MIB)
+    return disks.Base(str(path), "raw")
+
+
+def test_overlay_names_its_base_and_is_private(tmp_path, base):
+    """The disk is thin, as big as asked for, and readable by its owner only."""
+    path = tmp_path / "disk"
+
+    disks.make(path, 64 * MIB, base)
+
+    header = qcow2.read(path)
+    assert (64 * MIB, base.path) == (header.virtual, header.backing)
+    assert 0o600 == path.stat().st_mode & 0o777
+
+
+def test_disk_that_is_there_is_kept(tmp_path, base):
+    """A repeated build does not empty the disk."""
+    path = tmp_path / "disk"
+    path.write_text("precious")
+
+    disks.make(path, 64 * MIB, base)
+
+    assert "precious" == path.read_text()
+
+
+def test_failed_make_leaves_no_disk(tmp_path):
+    """qemu-img's refusal is told, and no half-made disk is taken for one."""
+    with pytest.raises(errors.HypervisorError, match="qemu-img create"):
+        disks.make(tmp_path / "disk", MIB, disks.Base("/nowhere/base", "raw"))
+
+    assert not (tmp_path / "disk").exists()
+
+
+@pytest.mark.parametrize(("root_gb", "size"), [(0, 2 * MIB), (1, disks.GIB)])
+def test_size_is_the_flavors_or_the_images(base, root_gb, size):
+    """root_gb 0 means: as big as the image."""
+    server = factories.instance(image=factories.image(), flavor=factories.flavor(root_gb=root_gb))
+
+    assert size == disks.size(server, base)
+
+
+def test_image_bigger_than_the_flavor_is_refused(tmp_path):
+    """A disk smaller than its image would lose data."""
+    path = tmp_path / "big"
+    with path.open("wb") as file:
+        file.truncate(3 * disks.GIB)
+    server = factories.instance(image=factories.image(), flavor=factories.flavor(root_gb=2))
+
+    with pytest.raises(errors.Invalid, match="needs a disk of 3 GiB"):
+        disks.size(server, disks.Base(str(path), "raw"))
+
+
+def test_space_counts_what_thin_disks_may_still_grow(tmp_path, base):
+    """disk_available_least is the free space minus the promises."""
+    (tmp_path / "server").mkdir()
+    disks.make(disks.path(tmp_path / "server"), 64 * MIB, base)
+
+    space = disks.space(tmp_path)
+
+    assert 63 * MIB < space.promised <= 64 * MIB
+    assert space.free - space.promised == space.least
+
+
+def test_removing_twice_is_fine(tmp_path):
+    """A directory that is gone is what was asked for."""
+    folder = tmp_path / "server"
+    folder.mkdir()
+
+    disks.remove(folder)
+    disks.remove(folder)
+
+    assert not folder.exists()
+
+
+def test_direct_leaves_no_trace(tmp_path):
+    """The probe for direct writing removes its file, whatever it found."""
+    disks.direct(tmp_path, "host1")
+
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_direct_is_false_where_nothing_can_be_opened():
+    """No file, no direct writing."""
+    assert not disks.direct(pathlib.Path("/proc/self"), "host1")
