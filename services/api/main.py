@@ -1,83 +1,76 @@
-"""`whimbrel-api`: serves the HTTP API with waitress."""
+"""whimbrel-api: the HTTP API on waitress, an HTTP server of native threads."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import threading
 from typing import TYPE_CHECKING
 
-import waitress
-
 from common import clock as clocks
 from common import errors
 from common import images
-from common import log
 from common import policy
-from common.config import load
 from common.db import engine
 from common.db import schema
+from rpc import broker
 from rpc import bus as buses
 from rpc import conductor
+from rpc import service
 from services.api import app
 from services.api import auth
 from services.api import calls
+from services.api import http
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator
 
     from oslo_config.cfg import ConfigOpts
 
 LOG = logging.getLogger(__name__)
-AGAIN = 3.0  # seconds between two looks at the tables
+
+# Seconds between two looks at the tables.
+AGAIN = 3.0
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until told to stop; give the exit status."""
-    conf = load.load(sys.argv[1:] if arguments is None else arguments, "whimbrel-api")
-    log.start(conf, "whimbrel-api")
-    try:
-        auth.make(conf)
-        serve(conf)
-    except errors.Error as wrong:
-        LOG.error("whimbrel-api does not start: %s", wrong)  # noqa: TRY400 - a user's mistake
-        return 1
-    return 0
+def main() -> int:
+    """Run until SIGTERM or SIGINT, and give the exit status."""
+    return service.main("whimbrel-api", sys.argv[1:], serve)
 
 
 def serve(conf: ConfigOpts) -> None:
-    """Wait for the tables, then answer requests until the process ends."""
-    database = engine.Database(
-        conf.database.connection, pool=conf.database.pool, timeout=conf.database.timeout
-    )
+    """Wait for the tables and the broker, then answer requests until told to stop."""
+    auth.make(conf)
+    options = conf.database
+    database = engine.Database(options.connection, options.pool, options.timeout)
     wait(database)
+    broker.wait(conf)
     bus = buses.Bus(conf)
-    server = waitress.create_server(
-        app.make(parts(conf, database, bus)),
-        host=conf.api.listen,
-        port=conf.api.port,
-        threads=conf.api.threads,
-        ident="whimbrel",
-    )
-    LOG.info("listening on http://%s:%s, auth = %s", conf.api.listen, conf.api.port, conf.api.auth)
-    try:
-        server.run()
-    finally:
-        server.close()
-        bus.close()
-        database.close()
+    with running(conf, bus, database, clocks.SystemClock()):
+        service.until_stopped()
+    bus.close()
+    database.close()
 
 
-def parts(conf: ConfigOpts, database: engine.Database, bus: buses.Bus) -> calls.Parts:
-    """Wire what handlers work with."""
-    return calls.Parts(
+@contextlib.contextmanager
+def running(
+    conf: ConfigOpts, bus: buses.Bus, database: engine.Database, clock: clocks.Clock
+) -> Generator[str]:
+    """Answer requests while the block lasts, and give the root URL; port 0 takes a free one."""
+    parts = calls.Parts(
         conf=conf,
         database=database,
         conductor=bus.client(conductor.Conductor),
         images=images.Store(conf.image.store),
         policy=policy.Policy(conf),
-        clock=clocks.SystemClock(),
+        clock=clock,
     )
+    listening = http.listening(app.make(parts), conf.api.listen, conf.api.port, conf.api.threads)
+    with listening as url:
+        LOG.info("the API answers on %s, auth = %s", url, conf.api.auth)
+        yield url
+    LOG.info("the API on %s answers no longer", url)
 
 
 def wait(database: engine.Database) -> None:
