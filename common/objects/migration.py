@@ -7,6 +7,7 @@ from oslo_versionedobjects.base import VersionedObjectRegistry
 
 from common.objects import base
 from common.objects import moment
+from common.objects.host import HostFacts  # noqa: F401 - the field's type for mypy
 
 
 @VersionedObjectRegistry.register

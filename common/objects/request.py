@@ -6,6 +6,8 @@ from oslo_versionedobjects import fields
 from oslo_versionedobjects.base import VersionedObjectRegistry
 
 from common.objects import base
+from common.objects.catalog import Flavor  # noqa: F401 - the field's type for mypy
+from common.objects.catalog import Image  # noqa: F401 - the field's type for mypy
 
 
 @VersionedObjectRegistry.register
