@@ -27,4 +27,5 @@ def start(conf: ConfigOpts, program: str) -> None:
     """Send this process's log to `log_file`, or to standard error."""
     log.set_defaults(logging_context_format_string=FORMAT, default_log_levels=QUIET)
     conf.set_default("logging_default_format_string", PLAIN)
+    conf.set_default("use_stderr", conf.log_file is None)
     log.setup(conf, program)

@@ -40,6 +40,11 @@ class Tx:
         self._connection = connection
         self._clock = clock
 
+    @property
+    def connection(self) -> sa.Connection:
+        """Give SQLAlchemy's connection, for this room only."""
+        return self._connection
+
     def now(self) -> datetime.datetime:
         """Give the time to write into rows."""
         return self._clock.now()
@@ -188,6 +193,7 @@ def _postgresql(url: sa.URL, pool: int, timeout: int) -> sa.Engine:
     waits: dict[str, Any] = {
         "connect_timeout": timeout,
         "tcp_user_timeout": timeout * 1000,
+        "keepalives_idle": timeout,
         "options": f"-c lock_timeout={timeout * 1000} -c timezone=UTC",
     }
     return sa.create_engine(

@@ -21,16 +21,15 @@ HERE = pathlib.Path(__file__).parent / "migrations"
 
 def upgrade(database: engine.Database) -> str:
     """Apply the revisions that are missing, and give the one reached."""
-    with database.engine.connect() as connection:
-        alembic.command.upgrade(_config(connection), "head")
-        connection.commit()
+    with database.write() as tx:
+        alembic.command.upgrade(_config(tx.connection), "head")
     return head()
 
 
 def version(database: engine.Database) -> str | None:
     """Give the revision that the database is at, or None for an empty one."""
-    with database.engine.connect() as connection:
-        return migration.MigrationContext.configure(connection).get_current_revision()
+    with database.read() as tx:
+        return migration.MigrationContext.configure(tx.connection).get_current_revision()
 
 
 def head() -> str:

@@ -79,6 +79,27 @@ def test_a_full_pool_is_refused_in_bounded_time(any_database):
     database.close()
 
 
+def test_a_lost_connection_is_an_error_of_ours_once(postgres):
+    """Who loses the server in the middle is refused; the next one gets a fresh connection."""
+    database, other = (engine.Database(postgres) for _ in range(2))
+    schema.upgrade(database)
+    mine = sa.text("SELECT pg_backend_pid() AS pid")
+
+    def lose() -> None:
+        with database.write() as tx:
+            pid = tx.rows(mine)[0]["pid"]
+            with other.write() as killer:
+                killer.run(sa.text(f"SELECT pg_terminate_backend({pid})"))
+            tx.run(mine)
+
+    with pytest.raises(errors.DatabaseDown):
+        lose()
+    with database.read() as tx:
+        assert [] == flavors.all(tx)
+    database.close()
+    other.close()
+
+
 def test_a_busy_file_is_refused_in_bounded_time(sqlite):
     holder, other = (engine.Database(sqlite, timeout=1) for _ in range(2))
 
