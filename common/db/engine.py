@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 # Seconds between two tries to reach the database at start.
 AGAIN = 3.0
 
+# How the databases say that a row with this key is there already.
+DUPLICATE = ("unique", "duplicate")
+
 _IMMEDIATE = "whimbrel_immediate"
 
 
@@ -49,11 +52,9 @@ class Tx:
         """Give the time to write into rows."""
         return self._clock.now()
 
-    def run(
-        self, statement: sa.Executable, values: list[dict[str, Any]] | None = None
-    ) -> sa.CursorResult[Any]:
-        """Run a statement, once for each of the `values` if there are any."""
-        return self._connection.execute(statement, values)
+    def run(self, statement: sa.Executable) -> None:
+        """Run a statement whose result does not matter."""
+        self._connection.execute(statement)
 
     def rows(self, statement: sa.Executable) -> list[dict[str, Any]]:
         """Give every row as a dictionary."""
@@ -77,7 +78,9 @@ class Tx:
         try:
             with self._connection.begin_nested():
                 self._connection.execute(sa.insert(table).values(dict(values)))
-        except exc.IntegrityError:
+        except exc.IntegrityError as clash:
+            if not any(word in _reason(clash).lower() for word in DUPLICATE):
+                raise
             return False
         return True
 
@@ -227,6 +230,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 -
     # The driver would begin its own transactions late, after the first read.
     connection.isolation_level = None
     cursor = connection.cursor()
+    # NORMAL with WAL outlives any crash of ours; a power cut may take the last commits.
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

@@ -66,21 +66,15 @@ def page(
     return tx.rows(query.where(number < last["id"]))
 
 
-def upsert(
-    tx: Tx, table: sa.Table, key: Mapping[str, Any], values: Mapping[str, Any], **first: object
-) -> bool:
-    """Update the row with this key, or insert it with `first` too; tells if it was inserted.
+def upsert(tx: Tx, table: sa.Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Update the row with this key, or insert it.
 
     Raises Exists when another row has one of the values that must be unique.
     """
     where = [table.c[name] == value for name, value in key.items()]
     update = sa.update(table).where(*where).values(dict(values))
-    if tx.count(update):
-        return False
-    if tx.insert(table, {**key, **values, **first}):
-        return True
-    if tx.count(update):
-        return False
+    if tx.count(update) or tx.insert(table, {**key, **values}) or tx.count(update):
+        return
     raise errors.Exists(f"a row of {table.name} has one of {dict(values)} already")
 
 

@@ -124,3 +124,8 @@ def test_actions_are_paged_newest_first(database):
 def test_an_unknown_action_is_not_found(database, ask):
     with pytest.raises(errors.ActionNotFound, match="req-9"), database.write() as tx:
         ask(tx, "vm", "req-9")
+
+
+def test_a_step_needs_its_move(database):
+    with pytest.raises(errors.Conflict), database.write() as tx:
+        journal.step(tx, factories.step(factories.migration()))
