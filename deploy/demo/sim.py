@@ -28,7 +28,7 @@ UP_SECONDS = 20
 TICK_SECONDS = 5
 LISTEN_SECONDS = 0.002
 # MiB a second: slow enough for a move to be watched.
-OPTIONS = {"simulated.rate": 200.0}
+OPTIONS = {"simulated.rate": 300.0}
 
 
 class Ear(world.Ear):
