@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
+import bcrypt
 import pytest
 
 from common import errors
@@ -18,7 +19,8 @@ from services import together
 COMMAND = Path(sys.executable).with_name("whimbrel")
 HOSTS = ("host1", "host2")
 # A guest of m1.tiny is copied at once, one of m1.huge takes long enough to be aborted.
-OPTIONS = {"simulated.rate": 1000.0}
+OPTIONS = {"simulated.rate": 1000.0, "api.auth": "http_basic"}
+USER = {"WHIMBREL_USERNAME": "ada", "WHIMBREL_PASSWORD": "secret"}
 
 
 class Typed(NamedTuple):
@@ -44,7 +46,11 @@ def services(tmp_path_factory):
     disk = folder / "disk.raw"
     disk.write_bytes(b"whimbrel" * 1000)
     images.Directory(str(folder / "images")).add(disk, name="guest")
-    with together.running(folder, HOSTS, OPTIONS) as running:
+    users = folder / "htpasswd"
+    hashed = bcrypt.hashpw(USER["WHIMBREL_PASSWORD"].encode(), bcrypt.gensalt(4)).decode()
+    users.write_text(f"{USER['WHIMBREL_USERNAME']}:{hashed}\n")
+    options = {**OPTIONS, "api.http_basic_file": str(users)}
+    with together.running(folder, HOSTS, options) as running:
         yield running
 
 
@@ -53,7 +59,7 @@ def whimbrel(services) -> Whimbrel:
     def run(*words: str, **environ: str) -> Typed:
         done = subprocess.run(
             [COMMAND, *words],
-            env={**os.environ, "WHIMBREL_ENDPOINT": services.endpoint, **environ},
+            env={**os.environ, "WHIMBREL_ENDPOINT": services.endpoint, **USER, **environ},
             capture_output=True,
             text=True,
             check=False,
@@ -243,6 +249,14 @@ def test_flavors_and_networks_come_and_go(whimbrel):
     assert 0 == whimbrel("network", "delete", "n").status
 
     assert "error: no network is called 'n'\n" == whimbrel("network", "delete", "n").err
+
+
+def test_a_wrong_password_is_refused(whimbrel):
+    """Whoever is not known learns that, and nothing else."""
+    typed = whimbrel("server", "list", WHIMBREL_PASSWORD="guess")
+
+    assert (1, "") == (typed.status, typed.out)
+    assert "error: the name or the password is wrong (HTTP 401" in typed.err
 
 
 def test_an_unknown_flavor_is_an_error_before_anything_is_made(whimbrel):
