@@ -22,8 +22,12 @@ from services import together
 from services.compute.virt.simulated import world as simulated
 
 IMAGE = "guest"
-NETWORK = "tenant"
-CIDR = "203.0.113.128/25"
+FLAVOR = {"name": story.FLAVOR, "vcpus": 1, "ram": 128, "disk": 1}
+NETWORK = {
+    "name": "tenant",
+    "provider:physical_network": "br-tenant",
+    "cidr": "203.0.113.128/25",
+}
 UP_SECONDS = 20
 TICK_SECONDS = 5
 LISTEN_SECONDS = 0.002
@@ -77,7 +81,7 @@ class Simulated(world.World):
 
     kind = "the simulated hypervisor"
     image = IMAGE
-    network = NETWORK
+    network = NETWORK["name"]
 
     def __init__(self, services: together.Together, hosts: list[str]) -> None:
         self.hosts = hosts
@@ -111,9 +115,8 @@ def simulation() -> Iterator[Simulated]:
         with together.running(folder, hosts, OPTIONS) as services:
             product = Product(services.endpoint)
             wait_up(product, hosts)
-            size = ("--vcpus", "1", "--ram", "128", "--disk", "1")
-            product.ask("flavor", "create", story.FLAVOR, *size)
-            product.ask("network", "create", NETWORK, "--bridge", "br-tenant", "--cidr", CIDR)
+            product.register("flavor", FLAVOR)
+            product.register("network", NETWORK)
             yield Simulated(services, hosts)
 
 
@@ -128,13 +131,7 @@ def add_image(folder: Path) -> None:
 
 def wait_up(product: Product, hosts: list[str]) -> None:
     """Return once the compute of every host reports."""
-
-    def up() -> bool:
-        rows = product.rows("service", "list")
-        heard = {row["Host"] for row in rows if row["State"] == "up"}
-        return heard.issuperset(hosts)
-
-    waiting.until(up, UP_SECONDS, "every compute up")
+    waiting.until(lambda: product.computes().issuperset(hosts), UP_SECONDS, "every compute up")
 
 
 def main() -> int:

@@ -78,7 +78,7 @@ def move(
         moved = product.order("server", "live-migrate", NAME, *words, "--wait")
     finally:
         heard = ear.close()
-    journal = product.ask("migration", "show", moved["id"])
+    journal = product.move(moved["id"])
     print_timeline(journal)
     teller.say(
         f"downtime: {heard.gap_ms:.0f} ms as the guest was heard, "
@@ -90,13 +90,13 @@ def move(
 
 def print_timeline(move_: Row) -> None:
     """Print each step of the move's journal: when it began, how long it took, where."""
-    began = moment(move_["created"])
+    began = moment(move_["created_at"])
     print(f"\n  {'at ms':>8} {'took ms':>8}  {'host':<12} step")
     for step in move_["steps"]:
         at = since(began, step["started_at"])
         took = since(moment(step["started_at"]), step["finished_at"] or step["started_at"])
         print(f"  {at:>8} {took:>8}  {step['host']:<12} {step['step']}")
-    total = since(began, move_["finished"])
+    total = since(began, move_["finished_at"])
     print(
         f"  {total:>8} {'':>8}  {'':<12} {move_['status']}; of that the job: {move_['job_ms']} ms\n"
     )
@@ -107,15 +107,15 @@ def check_place(
 ) -> None:
     """Ask the hypervisors and the API where the guest is; Untrue unless they agree."""
     running = world.running(guest.uuid)
-    recorded = product.ask("server", "show", guest.uuid)
+    recorded, status = product.place(guest.uuid)
     teller.say(
         f"it runs on {', '.join(running) or 'no host'} according to {world.kind}, "
-        f"on {recorded['host']} ({recorded['status']}) according to the API"
+        f"on {recorded} ({status}) according to the API"
     )
-    if running != [recorded["host"]] or running != [expected]:
+    if running != [recorded] or running != [expected]:
         raise errors.Untrue(f"the guest should run on {expected} and nowhere else")
-    if recorded["status"] != "ACTIVE":
-        raise errors.Untrue(f"the API reports it {recorded['status']}")
+    if status != "ACTIVE":
+        raise errors.Untrue(f"the API reports it {status}")
 
 
 def check_memory(heard: list[Heard]) -> None:

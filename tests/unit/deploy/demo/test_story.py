@@ -33,10 +33,10 @@ class Recorded(product.Product):
     """A product that records the server in one place."""
 
     def __init__(self, host: str, status: str) -> None:
-        self._shown = {"host": host, "status": status}
+        self._place = (host, status)
 
-    def ask(self, *words: str) -> product.Row:
-        return self._shown
+    def place(self, server: str) -> tuple[str, str]:
+        return self._place
 
 
 def heard(first, last, boot="b1", *, went_back=False):
