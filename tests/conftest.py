@@ -1,11 +1,23 @@
 """What every test may rely on, and the rule that CI skips nothing."""
 
+import logging
 import os
 from collections.abc import Generator
+from collections.abc import Iterator
 
 import pytest
 
 pytest_plugins = ["tests.databases", "tests.integration.labs"]
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """Undo the logging that a process's `main` sets up: its stream ends with the test."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 def _refuse(report: pytest.TestReport | pytest.CollectReport) -> None:
