@@ -21,7 +21,7 @@ demo: setup ## boot a guest on real libvirt hosts and live-migrate it there and 
 	@$(BIN)/python -m deploy.demo.real
 
 demo-sim: setup-sim ## the same story on simulated hypervisors, in one process
-	@$(BIN)/python -m deploy.demo.sim
+	@$(BIN)/python -W ignore -m deploy.demo.sim
 
 test: setup lint types imports ## everything, as CI runs it (root)
 	$(BIN)/pytest tests/architecture tests/unit tests/functional tests/integration
