@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from common import errors
 from common.db import servers
+from services.api import versions
 from services.api.handlers import find
 
 if TYPE_CHECKING:
@@ -22,25 +23,24 @@ FIXED = {
     "maxTotalCores": UNLIMITED,
     "maxTotalRAMSize": UNLIMITED,
     "maxServerMeta": 128,
-    "maxImageMeta": 128,
     "maxTotalKeypairs": 0,
     "maxServerGroups": 0,
     "maxServerGroupMembers": 0,
     "totalServerGroupsUsed": 0,
 }
 
-# Shown by microversions that still had networks and personality.
-OLD = {
-    "maxPersonality": 0,
-    "maxPersonalitySize": 0,
-    "maxSecurityGroups": 0,
-    "maxSecurityGroupRules": 0,
-    "maxTotalFloatingIps": 0,
-    "totalFloatingIpsUsed": 0,
-    "totalSecurityGroupsUsed": 0,
+# Limits of what Nova once had too: the last microversion that shows them.
+OLD: dict[versions.Version, dict[str, int]] = {
+    (2, 35): {
+        "maxSecurityGroups": 0,
+        "maxSecurityGroupRules": 0,
+        "maxTotalFloatingIps": 0,
+        "totalFloatingIpsUsed": 0,
+        "totalSecurityGroupsUsed": 0,
+    },
+    (2, 38): {"maxImageMeta": 128},
+    (2, 56): {"maxPersonality": 0, "maxPersonalitySize": 0},
 }
-WITHOUT_NETWORKS = (2, 36)
-WITHOUT_PERSONALITY = (2, 57)
 
 
 def show_limits(call: Call) -> JSON:
@@ -52,7 +52,13 @@ def show_limits(call: Call) -> JSON:
         "totalCoresUsed": sum(server.flavor.vcpus for server in mine),
         "totalRAMUsed": sum(server.flavor.memory_mb for server in mine),
     }
-    return {"limits": {"rate": [], "absolute": FIXED | _old(call) | used}}
+    old = {
+        name: value
+        for last, limits in OLD.items()
+        if call.version <= last
+        for name, value in limits.items()
+    }
+    return {"limits": {"rate": [], "absolute": FIXED | old | used}}
 
 
 def nothing(name: str) -> Callable[..., JSON]:
@@ -84,11 +90,3 @@ def missing(kind: str) -> Callable[..., JSON]:
         raise errors.NotFound(f"{kind} {key} does not exist: there are none here")
 
     return show_nothing
-
-
-def _old(call: Call) -> dict[str, int]:
-    if call.version < WITHOUT_NETWORKS:
-        return OLD
-    if call.version < WITHOUT_PERSONALITY:
-        return {name: OLD[name] for name in ("maxPersonality", "maxPersonalitySize")}
-    return {}

@@ -1,0 +1,124 @@
+import re
+
+import pytest
+
+from common import errors
+from services.api import faults
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (errors.ServerNotFound("x"), 404),
+        (errors.WrongState("x"), 409),
+        (errors.NoValidHost("x"), 400),
+        (errors.IncompatibleCpu("x"), 400),
+        (errors.Forbidden("x"), 403),
+        (errors.NoAnswer("x"), 503),
+        (errors.DatabaseDown("x"), 503),
+        (errors.HypervisorError("x"), 500),
+    ],
+)
+def test_every_kind_of_error_has_a_status(error, status):
+    assert status == faults.status(error)
+
+
+def test_every_answer_has_a_request_id(api):
+    response = api.ask("GET", "/servers/unknown")
+
+    request_id = response.headers["x-openstack-request-id"]
+    assert re.fullmatch(r"req-[0-9a-f-]{36}", request_id)
+    assert request_id == response.headers["x-compute-request-id"]
+
+
+def test_refusal_has_name_code_sentence_and_reason(api):
+    response = api.ask("GET", "/servers/unknown")
+
+    assert "application/json" == response.mimetype
+    fault = response.json["itemNotFound"]
+    assert (404, "server_not_found") == (fault["code"], fault["reason"])
+    assert "unknown" in fault["message"]
+
+
+def test_unknown_route_is_not_found(api):
+    assert "itemNotFound" in api.client.get("/v2.1/nothing").json
+
+
+def test_wrong_method_names_the_right_ones(api):
+    response = api.ask("PATCH", "/servers/x", {})
+
+    assert 405 == response.status_code
+    assert "badMethod" in response.json
+    assert "GET" in response.headers["Allow"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "word"),
+    [
+        ({"data": "{", "content_type": "application/json"}, 400, "JSON"),
+        ({"data": "", "content_type": "application/json"}, 400, "body"),
+        ({"data": "NaN", "content_type": "application/json"}, 400, "NaN"),
+        ({"data": "<a/>", "content_type": "application/xml"}, 415, "application/json"),
+        ({"data": b"\xff\xfe", "content_type": "application/json"}, 400, "JSON"),
+        ({"data": "[" * 60000, "content_type": "application/json"}, 400, "deep"),
+        ({"data": "x" * 120_000, "content_type": "application/json"}, 413, ""),
+    ],
+)
+def test_body_that_is_no_json_is_refused(api, sent, status, word):
+    response = api.client.post("/v2.1/servers", **sent)
+
+    assert status == response.status_code
+    (fault,) = response.json.values()
+    assert word in fault["message"]
+
+
+def test_unexpected_error_shows_its_request_id_and_no_traceback(api, monkeypatch, caplog):
+    """The log has the traceback; the user gets the id to look for it."""
+    monkeypatch.setattr(api.parts.images, "all", lambda: 1 / 0)
+
+    response = api.ask("GET", "/images")
+
+    assert 500 == response.status_code
+    message = response.json["computeFault"]["message"]
+    assert response.headers["x-openstack-request-id"] in message
+    assert "ZeroDivision" not in message
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_part_that_is_away_is_unavailable_for_now(api, monkeypatch):
+    def away(*_args: object, **_kwargs: object):
+        raise errors.BusDown("the message broker cannot be reached")
+
+    monkeypatch.setattr(api.parts.conductor, "operate", away)
+    server = api.server()
+
+    response = api.ask("DELETE", f"/servers/{server.uuid}")
+
+    assert 503 == response.status_code
+    assert "5" == response.headers["Retry-After"]
+
+
+def test_reasons_of_every_host_are_told(api, monkeypatch):
+    """Those that the sentence names already are not repeated."""
+
+    def nowhere(*_args: object, **_kwargs: object):
+        raise errors.NoValidHost(
+            "no host fits: host1: full", reasons={"host1": "full", "h2": "off"}
+        )
+
+    monkeypatch.setattr(api.parts.conductor, "live_migrate", nowhere)
+    server = api.server()
+    body = {"os-migrateLive": {"host": None, "block_migration": "auto"}}
+
+    response = api.ask("POST", f"/servers/{server.uuid}/action", body, version="2.30")
+
+    fault = response.json["badRequest"]
+    assert "no host fits: host1: full; h2: off" == fault["message"]
+    assert {"host1": "full", "h2": "off"} == fault["reasons"]
+
+
+def test_network_dialect_has_its_own_shape(api):
+    response = api.client.get("/network/v2.0/networks/unknown")
+
+    assert 404 == response.status_code
+    assert "unknown" in response.json["NeutronError"]["message"]
