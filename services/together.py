@@ -7,23 +7,18 @@ real one with a configuration of its own; only broker and hypervisor are not.
 from __future__ import annotations
 
 import contextlib
-import threading
+from concurrent import futures
 from typing import NamedTuple
 from typing import TYPE_CHECKING
 
-import waitress
-
 from common import clock as clocks
-from common import images
-from common import policy
 from common.config import load
 from common.db import engine
 from common.db import schema
 from rpc import service
 from rpc.bus import Bus
 from rpc.conductor import Conductor
-from services.api import app
-from services.api import calls
+from services.api import main as api
 from services.compute import concurrency
 from services.compute import process
 from services.compute.virt.simulated import driver
@@ -38,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Sequence
 
-    from services.compute.virt.driver import Driver
 
 CONTROLLER = "controller"
 
@@ -76,8 +70,8 @@ def running(
         bus = Bus(conf)
         stack.callback(bus.close)
         client = bus.client(Conductor)
-        stack.enter_context(conductor.running(conf, bus, database, clock))
-        stack.enter_context(
+        started: list[contextlib.AbstractContextManager[object]] = [
+            conductor.running(conf, bus, database, clock),
             service.serving(
                 conf,
                 bus,
@@ -85,19 +79,29 @@ def running(
                 binary=scheduler.BINARY,
                 threads=4,
                 conductor=client,
-            )
-        )
+            ),
+        ]
         for host in hosts:
             own = load.private(
                 {**common, "host": host, "image.cache": str(folder / f"cache-{host}")}
             )
-            made: Driver = driver.Driver(own, world)
-            stack.enter_context(process.running(own, bus, made, concurrency.plain(), clock))
-        parts = calls.Parts(
-            conf, database, client, images.Store(conf.image.store), policy.Policy(conf), clock
-        )
-        port = stack.enter_context(_listening(app.make(parts)))
-        yield Together(f"http://127.0.0.1:{port}", world, database, client)
+            made = driver.Driver(own, world)
+            started.append(process.running(own, bus, made, concurrency.plain(), clock))
+        stack.enter_context(_beside(started))
+        url = stack.enter_context(api.running(conf, bus, database, clock))
+        yield Together(url, world, database, client)
+
+
+@contextlib.contextmanager
+def _beside(services: list[contextlib.AbstractContextManager[object]]) -> Generator[None]:
+    """Start services one after the other and stop them all at once: each takes a second."""
+    for one in services:
+        one.__enter__()
+    try:
+        yield
+    finally:
+        with futures.ThreadPoolExecutor(len(services)) as pool:
+            list(pool.map(lambda one: one.__exit__(None, None, None), services))
 
 
 def _options(folder: pathlib.Path, options: Mapping[str, object]) -> dict[str, object]:
@@ -109,18 +113,6 @@ def _options(folder: pathlib.Path, options: Mapping[str, object]) -> dict[str, o
         "image.store": str(store),
         "compute.driver": "simulated",
         "service.heartbeat": 1,
+        "api.port": 0,
         **options,
     }
-
-
-@contextlib.contextmanager
-def _listening(application: app.WSGI) -> Generator[int]:
-    """Serve HTTP on a free loopback port, and give its number."""
-    server = waitress.create_server(application, host="127.0.0.1", port=0, threads=8)
-    thread = threading.Thread(target=server.run, name="http", daemon=True)
-    thread.start()
-    try:
-        yield server.effective_port
-    finally:
-        server.close()
-        thread.join(timeout=5)
