@@ -1,0 +1,160 @@
+"""A lab as its user and its operator see it: the HTTP API, libvirt, the guests, the disks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import requests
+
+from deploy.lab import probe
+from tests import waiting
+from tests.integration import labs
+
+HOSTS = ("host1", "host2")
+INSTANCES = "/var/lib/whimbrel/instances"
+CACHE = "/var/lib/whimbrel/cache"
+OLD = "2.30"  # refuses before it answers
+NEW = "2.96"  # answers first
+TERMINAL = {"completed", "failed", "cancelled", "error"}
+
+
+class Cloud:
+    """One lab with Whimbrel's services."""
+
+    def __init__(self, lab: labs.Lab) -> None:
+        """Speak to the lab's API."""
+        self.lab = lab
+        self._variables = lab.env()
+
+    def ask(
+        self, verb: str, path: str, body: object = None, version: str = NEW
+    ) -> requests.Response:
+        """Send one request to the compute API, and give the answer whatever it is."""
+        return requests.request(
+            verb,
+            f"{self._variables['WHIMBREL_ENDPOINT']}/v2.1{path}",
+            json=body,
+            headers={"OpenStack-API-Version": f"compute {version}"},
+            timeout=120,
+        )
+
+    def get(self, path: str) -> dict[str, Any]:
+        """Give the body of a GET."""
+        answer = self.ask("GET", path)
+        assert answer.ok, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def boot(self, name: str, host: str = "host1") -> Guest:
+        """Create a server on a host and wait until its guest ticks."""
+        flavors = {one["name"]: one["id"] for one in self.get("/flavors")["flavors"]}
+        images = {one["name"]: one["id"] for one in self.get("/images")["images"]}
+        body = {
+            "name": name,
+            "flavorRef": flavors["m1.tiny"],
+            "imageRef": images[self._variables["WHIMBREL_LAB_IMAGE"]],
+            "networks": "auto",
+            "host": host,
+        }
+        answer = self.ask("POST", "/servers", {"server": body})
+        assert answer.status_code == requests.codes.accepted, answer.text
+        guest = Guest(self, answer.json()["server"]["id"])
+        guest.wait_idle("ACTIVE")
+        probe.alive(guest.address, 60)
+        return guest
+
+    def running(self, uuid: str) -> list[str]:
+        """Name the hosts whose libvirt has the guest active."""
+        return [
+            host
+            for host in HOSTS
+            if uuid in self.lab.virsh(host, "list", "--uuid", "--state-running", "--state-paused")
+        ]
+
+    def known(self, uuid: str) -> list[str]:
+        """Name the hosts whose libvirt knows the guest at all."""
+        return [host for host in HOSTS if uuid in self.lab.virsh(host, "list", "--uuid", "--all")]
+
+    def files(self, host: str, uuid: str) -> list[str]:
+        """List whatever in the host's instances folder belongs to the server or a move."""
+        found = self.lab.inside(host, "ls", "-A", INSTANCES).split()
+        return [name for name in found if uuid in name or name.startswith(".whimbrel")]
+
+    def allocations(self, host: str) -> tuple[int, int]:
+        """Give the processors and GiB that are promised on a host."""
+        row = self.get(f"/whimbrel/hosts/{host}")["host"]
+        return row["vcpus_used"], row["local_gb_used"]
+
+
+class Guest:
+    """One server of a cloud."""
+
+    def __init__(self, cloud: Cloud, uuid: str) -> None:
+        """Name the server."""
+        self._cloud = cloud
+        self.uuid = uuid
+
+    def show(self) -> dict[str, Any]:
+        """Give the server as the API shows it."""
+        found: dict[str, Any] = self._cloud.get(f"/servers/{self.uuid}")["server"]
+        return found
+
+    @property
+    def host(self) -> str:
+        """Give the recorded host."""
+        return str(self.show()["OS-EXT-SRV-ATTR:host"])
+
+    @property
+    def address(self) -> str:
+        """Give the guest's IPv4 address."""
+        (ports,) = self.show()["addresses"].values()
+        return str(ports[0]["addr"])
+
+    def act(self, body: dict[str, Any], version: str = NEW) -> requests.Response:
+        """Send an action, and give the answer."""
+        return self._cloud.ask("POST", f"/servers/{self.uuid}/action", body, version)
+
+    def migrate(
+        self, host: str | None = None, block: object = "auto", version: str = NEW
+    ) -> requests.Response:
+        """Ask for a live migration, and give the answer."""
+        return self.act({"os-migrateLive": {"host": host, "block_migration": block}}, version)
+
+    def moves(self) -> list[dict[str, Any]]:
+        """Give the server's migrations, newest first."""
+        found: list[dict[str, Any]] = self._cloud.get(f"/os-migrations?instance_uuid={self.uuid}")[
+            "migrations"
+        ]
+        return found
+
+    def moved(self) -> dict[str, Any]:
+        """Wait for the end of the newest migration, and give all of it."""
+        path = f"/os-migrations/{self.moves()[0]['uuid']}"
+
+        def ended() -> dict[str, Any] | None:
+            move: dict[str, Any] = self._cloud.get(path)["migration"]
+            return move if move["status"] in TERMINAL else None
+
+        found = waiting.until(ended, "the migration ends", 60)
+        assert found is not None
+        return found
+
+    def wait_idle(self, status: str) -> None:
+        """Wait until nothing is being done to the server and it has the status."""
+
+        def idle() -> bool:
+            found = self.show()
+            assert status == "ERROR" or found["status"] != "ERROR", found.get("fault")
+            return found["OS-EXT-STS:task_state"] is None and found["status"] == status
+
+        waiting.until(idle, f"server {self.uuid} is {status}", 90)
+
+    def delete(self) -> None:
+        """Delete the server and wait until it is gone."""
+        self._cloud.ask("DELETE", f"/servers/{self.uuid}")
+        path = f"/servers/{self.uuid}"
+        waiting.until(
+            lambda: self._cloud.ask("GET", path).status_code == requests.codes.not_found,
+            f"server {self.uuid} is gone",
+            60,
+        )
