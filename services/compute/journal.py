@@ -44,6 +44,14 @@ class Journal:
         """End a step badly."""
         self._close(step, states.StepState.FAILED, error)
 
+    def failed_at(self, error: errors.Error) -> objects.MigrationStep | None:
+        """End every open step badly, and give the last of them."""
+        step = None
+        for name in list(self._open):
+            step = self._open[name]
+            self.failed(name, error)
+        return step
+
     def is_open(self, step: str) -> bool:
         """Tell whether a step has begun and not ended."""
         return step in self._open

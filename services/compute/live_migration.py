@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import logging
+import threading
 from typing import TYPE_CHECKING
+
+import tenacity
 
 from common import context as contexts
 from common import errors
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 POLL = 0.25  # seconds between looks at the hypervisor's job
+FINISH = 300  # seconds for which a destination is asked for the guest that it has
+REMEMBERED = 1000  # moves that have ended here
 
 
 class Outgoing:
@@ -28,17 +34,20 @@ class Outgoing:
     def __init__(self, deps: Deps) -> None:
         """Begin with no move."""
         self._deps = deps
+        self._lock = threading.Lock()
         self._going: dict[str, _Move] = {}
+        self._ended: collections.deque[str] = collections.deque(maxlen=REMEMBERED)
 
     def start(
         self, context: Context, instance: objects.Instance, migration: objects.Migration
     ) -> None:
-        """Begin a move beside everything else; one that is going on already is left alone."""
-        if migration.uuid in self._going:
-            LOG.info("migration %s: is going on already", migration.uuid)
-            return
+        """Begin a move beside everything else; one that goes on or has ended is left alone."""
         move = _Move(self._deps, context, instance, migration)
-        self._going[migration.uuid] = move
+        with self._lock:
+            if migration.uuid in self._going or migration.uuid in self._ended:
+                LOG.info("migration %s: goes on or has ended here already", migration.uuid)
+                return
+            self._going[migration.uuid] = move
         self._deps.threads.spawn(self._drive, move, migration.uuid)
 
     def abort(self, migration: str) -> None:
@@ -54,10 +63,14 @@ class Outgoing:
             move.drive()
         except errors.StaleWrite as decided:
             LOG.warning("migration %s: left as it is: %s", migration, decided)
+            self._ended.append(migration)
         except Exception:
             LOG.exception("migration %s: stopped unexpectedly", migration)
+        else:
+            self._ended.append(migration)
         finally:
-            self._going.pop(migration, None)
+            with self._lock:
+                del self._going[migration]
             self._deps.reporter.forget(migration)
 
 
@@ -81,17 +94,31 @@ class _Move:
         self._running = False
 
     def drive(self) -> None:
-        """Go from preparing to a terminal status."""
+        """Go from preparing to a terminal status, whatever goes wrong."""
+        try:
+            self._go()
+        except errors.StaleWrite:
+            raise
+        except errors.Error as lost:
+            self._stuck(lost)
+        except Exception as unexpected:
+            LOG.exception("migration %s: its source failed unexpectedly", self._migration.uuid)
+            kind = type(unexpected).__name__
+            self._stuck(
+                errors.RemoteError(
+                    f"{self._deps.conf.host} failed unexpectedly: {kind}; its log has the reason"
+                )
+            )
+
+    def _go(self) -> None:
         if not self._prepare():
             return
-        try:
-            ended = self._run()
-        except errors.HypervisorError as lost:
-            self._journal.failed("migrate", lost)
-            self._stuck(lost, "migrate", self._migration.source)
+        self._journal.begin("migrate", self._migration.source)
+        self._begin()
+        if self._aborted is not None:
+            self._undo(errors.MoveAborted(self._aborted), "migrate", self._migration.source, None)
             return
-        if ended is None:
-            return
+        ended = self._run()
         if ended.gone:
             self._hand_over(ended)
             return
@@ -105,7 +132,7 @@ class _Move:
 
     def _stop_job(self) -> None:
         # The job may be a moment away from its begin or its end: _watch tries again.
-        with contextlib.suppress(errors.WrongState):
+        with contextlib.suppress(errors.WrongState, errors.HypervisorError):
             self._deps.threads.native(self._deps.driver.abort, self._instance.uuid)
 
     def _prepare(self) -> bool:
@@ -122,13 +149,16 @@ class _Move:
         self._migration = self._migration.replace(data=data)
         return True
 
-    def _run(self) -> JobEnd | None:
+    def _begin(self) -> None:
+        """Report that it runs; when another has decided meanwhile, take the preparation back."""
+        try:
+            self._tell(states.Move.RUNNING, {states.Move.PREPARING})
+        except errors.StaleWrite:
+            self._roll_back()
+            raise
+
+    def _run(self) -> JobEnd:
         """Run the hypervisor's job to its end, reporting how far it is."""
-        self._journal.begin("migrate", self._migration.source)
-        self._tell(states.Move.RUNNING, {states.Move.PREPARING})
-        if self._aborted is not None:
-            self._undo(errors.MoveAborted(self._aborted), "migrate", self._deps.conf.host, None)
-            return None
         driver, threads = self._deps.driver, self._deps.threads
         self._running = True
         job = threads.start(driver.migrate, self._instance, self._migration.data)
@@ -139,7 +169,7 @@ class _Move:
         return job.result()
 
     def _watch(self, elapsed: float) -> None:
-        progress = self._deps.threads.native(self._deps.driver.job, self._instance.uuid)
+        progress = self._look()
         if progress is not None:
             self._deps.reporter.post(
                 progress.replace(
@@ -152,6 +182,19 @@ class _Move:
         limit = self._time_limit()
         if limit and elapsed > limit:
             self.abort(f"not finished within {limit:.0f} s")
+
+    def _look(self) -> objects.MigrationProgress | None:
+        """Ask how far the job is; only the job's own end says how it ended."""
+        try:
+            return self._deps.threads.native(self._deps.driver.job, self._instance.uuid)
+        except Exception as failed:  # noqa: BLE001 - the job goes on, whatever a look at it says
+            LOG.warning(
+                "migration %s: how far it is cannot be told now: %s",
+                self._migration.uuid,
+                failed,
+                exc_info=not isinstance(failed, errors.Error),
+            )
+            return None
 
     def _time_limit(self) -> float:
         """Seconds the move may take: per GiB of memory and copied disk, two at least."""
@@ -167,14 +210,7 @@ class _Move:
         destination = str(self._migration.destination)
         self._journal.begin("post_live_migration_at_destination", destination)
         self._tell(states.Move.POST_MIGRATING, {states.Move.RUNNING, states.Move.POSTCOPY})
-        try:
-            power = self._destination.post_live_migration_at_destination(
-                self.context, self._instance, self._migration
-            )
-        except errors.Error as lost:
-            self._journal.failed("post_live_migration_at_destination", lost)
-            self._stuck(lost, "post_live_migration_at_destination", destination)
-            return
+        power = self._finish()
         self._journal.ended("post_live_migration_at_destination")
         self._leave()
         self._tell(
@@ -187,6 +223,19 @@ class _Move:
         )
         LOG.info("migration %s: server %s is gone", self._migration.uuid, self._instance.uuid)
 
+    @tenacity.retry(
+        retry=tenacity.retry_if_exception_type(errors.Unavailable),
+        wait=tenacity.wait_exponential(multiplier=0.5, max=15),
+        stop=tenacity.stop_after_delay(FINISH),
+        before_sleep=tenacity.before_sleep_log(LOG, logging.WARNING),
+        reraise=True,
+    )
+    def _finish(self) -> int:
+        """Have the destination take the guest over, through a time without a broker."""
+        return self._destination.post_live_migration_at_destination(
+            self.context, self._instance, self._migration
+        )
+
     def _leave(self) -> None:
         """Remove what stays behind; the guest has been seen running elsewhere."""
         with self._journal.step("leave_source", self._migration.source):
@@ -196,11 +245,7 @@ class _Move:
         """Clean the destination and end the move; the guest runs here, untouched."""
         if self._journal.is_open(step):
             self._journal.failed(step, error)
-        destination = str(self._migration.destination)
-        with self._journal.step("rollback_live_migration_at_destination", destination):
-            self._destination.rollback_live_migration_at_destination(
-                self.context, self._instance, self._migration
-            )
+        self._roll_back()
         cancelled = isinstance(error, errors.MoveAborted)
         self._tell(
             states.Move.CANCELLED if cancelled else states.Move.FAILED,
@@ -212,16 +257,24 @@ class _Move:
             job_ms=ended.job_ms if ended else None,
         )
 
-    def _stuck(self, error: errors.Error, step: str, host: str) -> None:
+    def _roll_back(self) -> None:
+        destination = str(self._migration.destination)
+        with self._journal.step("rollback_live_migration_at_destination", destination):
+            self._destination.rollback_live_migration_at_destination(
+                self.context, self._instance, self._migration
+            )
+
+    def _stuck(self, error: errors.Error) -> None:
         """Nobody can say where the guest is: change nothing and call a person."""
+        step = self._journal.failed_at(error)
         self._tell(
             states.Move.ERROR,
-            {states.Move.RUNNING, states.Move.POSTCOPY, states.Move.POST_MIGRATING},
+            set(states.IN_SLOT),
             error_code=error.code,
             error_message=f"{error.message}; look on {self._migration.source} and "
             f"{self._migration.destination} for the guest, and kill neither",
-            failed_step=step,
-            failed_host=host,
+            failed_step=step.step if step else None,
+            failed_host=step.host if step else self._migration.source,
         )
 
     def _tell(self, status: states.Move, expected: set[states.Move], **facts: object) -> None:

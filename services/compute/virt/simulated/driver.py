@@ -34,6 +34,7 @@ class Driver(driver.Driver):
         self._world = world
         self._host = world.host(conf.host)
         self._jobs: dict[str, job.Job] = {}
+        self._made: dict[str, str] = {}  # migration: the folder that was made for it here
         self._stopped = threading.Event()
 
     def start(self) -> None:
@@ -165,15 +166,16 @@ class Driver(driver.Driver):
                     f"{self._conf.host} has files of server {instance.uuid} already"
                 )
             self._host.files.add(_folder(instance))
+            self._made[data.migration_uuid] = _folder(instance)
         return data.replace(created=[_folder(instance)])
 
     def finish(
         self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
     ) -> states.Power:
         """See the guest here and make it permanent."""
-        del data
         self._trip("finish")
         with self._world.lock:
+            self._made.pop(data.migration_uuid, None)
             guest = self._need(instance.uuid)
             guest.permanent = True
             return guest.power
@@ -182,10 +184,11 @@ class Driver(driver.Driver):
         """Remove what was made for the guest."""
         self._trip("undo")
         with self._world.lock:
-            if instance.uuid in self._host.guests and not data.is_shared:
+            if instance.uuid in self._host.guests:
                 raise errors.Conflict(f"server {instance.uuid} runs on {self._conf.host}")
-            if not data.is_shared:
-                self._host.files.discard(_folder(instance))
+            made = self._made.pop(data.migration_uuid, None)
+            if made is not None:
+                self._host.files.discard(made)
 
     def check_source(
         self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
@@ -227,11 +230,13 @@ class Driver(driver.Driver):
 
     def job(self, uuid: str) -> objects.MigrationProgress | None:
         """Tell how far the guest's move is."""
+        self._trip("job")
         running = self._jobs.get(uuid)
         return running.progress() if running is not None else None
 
     def abort(self, uuid: str) -> None:
         """Stop the guest's move."""
+        self._trip("abort")
         running = self._jobs.get(uuid)
         if running is None:
             raise errors.WrongState(f"server {uuid} has no running migration job")
