@@ -39,7 +39,7 @@ imports: ## the arrows between rooms
 	$(BIN)/lint-imports --cache-dir .cache/import-linter
 
 fast:
-	$(BIN)/pytest -q $(FAST)
+	$(BIN)/pytest -q -n 2 --dist loadfile $(FAST)
 
 bench: setup ## measure: tables and JSON under .cache/bench (root)
 	@$(BIN)/python -m tests.benchmarks
