@@ -1,25 +1,30 @@
-"""A libvirt driver inside a lab host's namespaces, called from the test's process.
+"""A libvirt driver inside a lab host, called from the test's process.
 
-Run as a program in the host, it serves every method of the driver on a socket,
-each call in a thread of its own; `Remote` is the other end.
+Run as a program in the host, it serves the driver's methods on a socket, each
+call in a thread of its own; `Remote` is the other end and looks like the driver.
 """
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import sys
 import threading
 from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
 from multiprocessing import connection
+from pathlib import Path
 from typing import Any
 
 from common.config import load
 from services.compute.virt.libvirt import driver
+from tests.integration import labs
 
+ROOT = Path(__file__).parents[2]
 READY = "ready"
 
 
-def serve(path: str, overrides: dict[str, object]) -> None:
+def serve(path: str, overrides: Mapping[str, object]) -> None:
     """Start the driver, say so on standard output, and answer calls until `stop` was one."""
     real = driver.Driver(load.private(overrides))
     stopped = threading.Event()
@@ -35,10 +40,18 @@ def serve(path: str, overrides: dict[str, object]) -> None:
 
 
 def _answer(
-    real: driver.Driver, link: connection.Connection, stopped: threading.Event, path: str
+    real: driver.Driver,
+    link: connection.Connection[Any, Any],
+    stopped: threading.Event,
+    path: str,
 ) -> None:
     with link:
-        name, arguments = link.recv()
+        if not link.poll(None):
+            return
+        try:
+            name, arguments = link.recv()
+        except EOFError:  # the knock that ends the listener
+            return
         try:
             result = (True, getattr(real, name)(*arguments))
         except Exception as error:  # noqa: BLE001 - carried to the caller
@@ -50,10 +63,11 @@ def _answer(
 
 
 class Remote:
-    """The driver of one host; calls look like the driver's own."""
+    """The driver of one host; its methods are the driver's."""
 
-    def __init__(self, path: str) -> None:
-        """Know the socket."""
+    def __init__(self, host: str, path: str) -> None:
+        """Know the host's name and the socket."""
+        self.host = host
         self._path = path
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -70,10 +84,27 @@ class Remote:
         return call
 
 
+@contextlib.contextmanager
+def running(lab: labs.Lab, host: str, folder: Path, **overrides: str) -> Iterator[Remote]:
+    """Have a driver on a lab host; in `overrides` "__" stands for the dot after the group."""
+    path = str(folder / f"{host}.sock")
+    address = lab.env()[f"WHIMBREL_LAB_URI_{host.upper()}"].split("//")[1].split("/")[0]
+    given = {"libvirt__virt_type": "qemu", "libvirt__migration_address": address, **overrides}
+    words = [f"{name.replace('__', '.')}={value}" for name, value in given.items()]
+    # Entering a host's mounts loses the working directory.
+    program = ["env", f"PYTHONPATH={ROOT}", sys.executable, __file__, path, f"host={host}", *words]
+    process = lab.spawn("exec", host, "--", *program)
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline().strip() == READY
+        remote = Remote(host, path)
+        yield remote
+        remote.stop()
+        process.wait(10)
+    finally:
+        process.kill()
+        process.wait(10)
+
+
 if __name__ == "__main__":
-    pairs = (
-        itertools.batched(sys.argv[2:], 2)
-        if hasattr(itertools, "batched")
-        else zip(sys.argv[2::2], sys.argv[3::2], strict=True)
-    )
-    serve(sys.argv[1], dict(pairs))
+    serve(sys.argv[1], dict(word.split("=", 1) for word in sys.argv[2:]))

@@ -150,7 +150,7 @@ def running(
     domain = guests.find(connection, instance.uuid)
     if domain is None:
         raise errors.GuestNotFound(f"{here.host} has no guest of server {instance.uuid}")
-    if not guests.active(domain):
+    if guests.standing(connection, instance.uuid) is not guests.Standing.ACTIVE:
         raise errors.WrongState(f"server {instance.uuid} is shut down on {here.host}")
     xml = ET.fromstring(domain.XMLDesc())
     kind = xml.find("os/type")

@@ -99,8 +99,7 @@ class Driver(driver.Driver):
         """Give one guest; NOSTATE while its memory still comes in from another host."""
         opened = self._link.get()
         with trouble.told(f"look for server {uuid}"):
-            domain = guests.find(opened, uuid)
-            return None if domain is None else guests.describe(domain)
+            return guests.one(opened, uuid)
 
     # ---- a server on this host ----
 
@@ -159,8 +158,7 @@ class Driver(driver.Driver):
             domain = guests.find(opened, instance.uuid)
             if domain is not None:
                 power.off(domain)
-                if domain.isPersistent():
-                    domain.undefineFlags(REMOVE)
+                guests.forget(opened, instance.uuid, REMOVE)
         with trouble.files(f"remove the disks of server {instance.uuid}"):
             disks.remove(self._here.folder(instance.uuid))
             for role in records.Role:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from enum import auto
+from enum import Enum
+
 import libvirt
 
 from common import states
@@ -21,8 +24,20 @@ POWER: dict[int, states.Power] = {
     libvirt.VIR_DOMAIN_PMSUSPENDED: states.Power.PAUSED,
 }
 
+# What libvirt says of a guest that vanished, or of a transient one that shall be undefined.
+GONE = frozenset({libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID})
+
 # How a guest is paused while its memory still comes in from another host.
 INCOMING = frozenset({libvirt.VIR_DOMAIN_PAUSED_MIGRATION, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP})
+
+
+class Standing(Enum):
+    """What a host has of a guest."""
+
+    ABSENT = auto()
+    OFF = auto()  # only its definition
+    INCOMING = auto()  # the empty half of a running migration
+    ACTIVE = auto()  # a process that owns its memory, paused or not
 
 
 def find(connection: libvirt.virConnect, uuid: str) -> libvirt.virDomain | None:
@@ -52,9 +67,28 @@ def incoming(domain: libvirt.virDomain) -> bool:
     return state == libvirt.VIR_DOMAIN_PAUSED and reason in INCOMING and not domain.isPersistent()
 
 
-def active(domain: libvirt.virDomain) -> bool:
-    """Tell whether the guest has a process here that owns its memory, paused or not."""
-    return bool(domain.isActive()) and not incoming(domain)
+def standing(connection: libvirt.virConnect, uuid: str) -> Standing:
+    """What a host has of a guest; one that vanishes while it is looked at is absent."""
+    try:
+        domain = find(connection, uuid)
+        if domain is None:
+            return Standing.ABSENT
+        if incoming(domain):
+            return Standing.INCOMING
+        return Standing.ACTIVE if domain.isActive() else Standing.OFF
+    except libvirt.libvirtError as error:
+        if trouble.code(error) == libvirt.VIR_ERR_NO_DOMAIN:
+            return Standing.ABSENT
+        raise
+
+
+def forget(connection: libvirt.virConnect, uuid: str, flags: int) -> None:
+    """Remove the definition of a guest that does not run; one that is gone is fine."""
+    try:
+        connection.lookupByUUIDString(uuid).undefineFlags(flags)
+    except libvirt.libvirtError as error:
+        if trouble.code(error) not in GONE:
+            raise
 
 
 def describe(domain: libvirt.virDomain) -> driver.Guest:
@@ -67,13 +101,22 @@ def describe(domain: libvirt.virDomain) -> driver.Guest:
     )
 
 
+def one(connection: libvirt.virConnect, uuid: str) -> driver.Guest | None:
+    """One guest; None too when it vanishes while it is looked at."""
+    domain = find(connection, uuid)
+    return None if domain is None else _look(domain)
+
+
 def every(connection: libvirt.virConnect) -> list[driver.Guest]:
     """Every guest; one that vanishes while it is looked at is left out."""
-    found = []
-    for domain in connection.listAllDomains():
-        try:
-            found.append(describe(domain))
-        except libvirt.libvirtError as error:
-            if trouble.code(error) != libvirt.VIR_ERR_NO_DOMAIN:
-                raise
-    return found
+    found = (_look(domain) for domain in connection.listAllDomains())
+    return [guest for guest in found if guest is not None]
+
+
+def _look(domain: libvirt.virDomain) -> driver.Guest | None:
+    try:
+        return describe(domain)
+    except libvirt.libvirtError as error:
+        if trouble.code(error) == libvirt.VIR_ERR_NO_DOMAIN:
+            return None
+        raise

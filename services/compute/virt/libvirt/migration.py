@@ -132,15 +132,15 @@ class Migration:
         """Remove definition and local disks of a guest that went; Conflict when it runs here."""
         uuid = instance.uuid
         opened = self._link.get()
+        record = records.read(self._here.instances, LEAVING, data.migration_uuid)
         with trouble.told(f"forget server {uuid}"):
-            domain = guests.find(opened, uuid)
-            if domain is not None and guests.active(domain):
+            standing = guests.standing(opened, uuid)
+            if standing is guests.Standing.ACTIVE:
                 raise errors.Conflict(f"server {uuid} runs on {self._here.host}: nothing removed")
-            record = records.read(self._here.instances, LEAVING, data.migration_uuid)
-            if record is None:
+            # One that is on its way back here is another move's.
+            if record is None or standing is guests.Standing.INCOMING:
                 return
-            if domain is not None:
-                domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE)
+            guests.forget(opened, uuid, libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE)
         with trouble.files(f"remove the disks of server {uuid}"):
             if record.paths:
                 disks.remove(self._here.folder(uuid))

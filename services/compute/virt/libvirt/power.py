@@ -8,7 +8,6 @@ import libvirt
 from oslo_log import log
 
 from common import clock
-from services.compute.virt.libvirt import guests
 from services.compute.virt.libvirt import trouble
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def shut_down(
     begun = time.monotonic()
     pressed = begun - PRESS
     with told.waiter(domain.UUIDString()) as news:
-        while guests.active(domain):
+        while domain.isActive():
             now = time.monotonic()
             if now - begun >= timeout:
                 LOG.info("guest %s did not shut down in %s s", domain.UUIDString(), timeout)

@@ -12,11 +12,13 @@ from services.compute.virt import driver
 from services.compute.virt.libvirt import checks
 from services.compute.virt.libvirt import disks
 from services.compute.virt.libvirt import guests
+from services.compute.virt.libvirt import power
 from services.compute.virt.libvirt import records
 from services.compute.virt.libvirt import settings
 from services.compute.virt.libvirt import trouble
 
 COMING = records.Role.COMING
+Standing = guests.Standing
 
 
 def prepare(
@@ -53,18 +55,18 @@ def undo(
     data: objects.LibvirtLiveMigrateData,
 ) -> None:
     """Remove what the record of this move names; Conflict when the guest runs here."""
+    record = records.read(here.instances, COMING, data.migration_uuid)
     with trouble.told(f"undo the move of server {instance.uuid}"):
-        domain = guests.find(connection, instance.uuid)
-        if domain is not None and guests.active(domain):
-            raise errors.Conflict(f"server {instance.uuid} runs on {here.host}: nothing is undone")
-        record = records.read(here.instances, COMING, data.migration_uuid)
-        if domain is not None and guests.incoming(domain):
-            domain.destroy()
-        elif domain is not None and record is not None:
-            raise errors.Conflict(
-                f"server {instance.uuid} has arrived on {here.host} and is shut down there: "
-                "nothing is undone"
-            )
+        standing = guests.standing(connection, instance.uuid)
+        if standing is Standing.INCOMING:
+            power.off(connection.lookupByUUIDString(instance.uuid))
+    if standing is Standing.ACTIVE:
+        raise errors.Conflict(f"server {instance.uuid} runs on {here.host}: nothing is undone")
+    if record is not None and standing is Standing.OFF:
+        raise errors.Conflict(
+            f"server {instance.uuid} has arrived on {here.host} and is shut down there: "
+            "nothing is undone"
+        )
     if record is None:
         return
     with trouble.files(f"undo the move of server {instance.uuid}"):

@@ -53,7 +53,20 @@ def test_plug_may_be_pulled_twice(domain):
     power.off(domain)
 
     assert states.Power.SHUTDOWN == guests.power(domain)
-    assert not guests.active(domain)
+
+
+def test_guest_stands_as_it_is(connection, domain):
+    """Active, off, absent; and what is absent can be forgotten again."""
+    uuid = domain.UUIDString()
+    seen = [guests.standing(connection, uuid)]
+    power.off(domain)
+    seen.append(guests.standing(connection, uuid))
+    guests.forget(connection, uuid, 0)
+    guests.forget(connection, uuid, 0)
+    seen.append(guests.standing(connection, uuid))
+
+    assert [guests.Standing.ACTIVE, guests.Standing.OFF, guests.Standing.ABSENT] == seen
+    assert guests.one(connection, uuid) is None
 
 
 def test_libvirts_refusal_is_told_in_our_words(connection):
