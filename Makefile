@@ -5,7 +5,7 @@ BIN := .venv/bin
 FAST := tests/architecture tests/unit tests/functional
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-sim demo demo-sim test check lint types imports fast bench lab docs lock format clean
+.PHONY: help setup setup-sim demo demo-sim test check lint types imports fast coverage bench lab docs lock format clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ imports: ## the arrows between rooms
 
 fast:
 	$(BIN)/pytest -q -n 2 --dist loadfile $(FAST)
+
+coverage: ## the fast tests again, with the lines and branches that they miss
+	$(BIN)/pytest -q -n 2 --dist loadfile --cov --cov-report=term $(FAST)
 
 bench: setup ## measure: tables and JSON under .cache/bench (root)
 	@$(BIN)/python -m tests.benchmarks
