@@ -184,10 +184,10 @@ class _Move:
             self.abort(f"not finished within {limit:.0f} s")
 
     def _look(self) -> objects.MigrationProgress | None:
-        """Ask how far the job is; only the job's own end says how it ended."""
+        """Ask how far the job is; whatever a look says, only the job's own end decides."""
         try:
             return self._deps.threads.native(self._deps.driver.job, self._instance.uuid)
-        except Exception as failed:  # noqa: BLE001 - the job goes on, whatever a look at it says
+        except Exception as failed:
             LOG.warning(
                 "migration %s: how far it is cannot be told now: %s",
                 self._migration.uuid,

@@ -192,14 +192,18 @@ class Manager(conductor.Conductor):
         migration: objects.Migration,
         error: errors.Error,
     ) -> None:
-        moves.fail(
-            self._deps,
-            migration,
-            states.Move.FAILED,
-            error,
-            task.failed_step,
-            task.failed_host,
-        )
+        """Write why the move ends, unless it was ended meanwhile."""
+        try:
+            moves.fail(
+                self._deps,
+                migration,
+                states.Move.FAILED,
+                error,
+                task.failed_step,
+                task.failed_host,
+            )
+        except errors.StaleWrite as decided:
+            LOG.info("migration %s: left as it is: %s", migration.uuid, decided)
 
     def _launch_quietly(
         self, context: Context, instance: objects.Instance, migration: objects.Migration

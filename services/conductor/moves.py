@@ -111,10 +111,15 @@ def settle(deps: Deps, tx: Tx, migration: objects.Migration, power: int | None) 
 
 
 def put_back(tx: Tx, migration: objects.Migration) -> None:
-    """Give the destination's room back, and the source's to the server again."""
+    """Give the destination's room back, and the source's to the server again.
+
+    While the move goes on the server holds room at destinations only: at the
+    one that the row names, or at one whose checks have not ended.
+    """
     server = migration.instance_uuid
-    if migration.destination is not None:
-        claims.release(tx, server, migration.destination)
+    for host in claims.held(tx, server):
+        if host != migration.source:
+            claims.release(tx, server, host)
     claims.transfer(tx, migration.source, migration.uuid, server)
 
 
@@ -152,6 +157,13 @@ def abort(deps: Deps, context: Context, server: str, key: str) -> None:
     if migration.status in states.TERMINAL:
         raise errors.WrongState(
             f"migration {key} cannot be aborted: it is {migration.status} already"
+        )
+    if not states.allowed(
+        states.Kind(migration.type), states.Move(migration.status), states.Move.CANCELLED
+    ):
+        raise errors.WrongState(
+            f"migration {key} cannot be aborted: it is {migration.status}, and its guest is at "
+            f"{migration.destination}"
         )
     if migration.status in {states.Move.ACCEPTED, states.Move.QUEUED}:
         reason = errors.MoveAborted("aborted while it was waiting")

@@ -38,9 +38,18 @@ def tick(deps: Deps) -> None:
     with deps.database.read() as tx:
         lost = moves.expired(tx, deps.clock.now())
     for migration in lost:
-        care = CARE.get(states.Move(migration.status))
-        if care is not None:
-            care(deps, migration)
+        _care(deps, migration)
+
+
+def _care(deps: Deps, migration: objects.Migration) -> None:
+    """Do what its status asks for; a move that changed meanwhile needs nothing."""
+    care = CARE.get(states.Move(migration.status))
+    if care is None:
+        return
+    try:
+        care(deps, migration)
+    except errors.StaleWrite as decided:
+        LOG.info("migration %s: left as it is: %s", migration.uuid, decided)
 
 
 def _start_again(deps: Deps, migration: objects.Migration) -> None:

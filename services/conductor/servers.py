@@ -12,6 +12,7 @@ from common import objects
 from common import states
 from common.db import claims
 from common.db import journal
+from common.db import moves
 from common.db import networks
 from common.db import servers
 from services.conductor import liveness
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 BUILD = "build"
+# What a server is after an operation that failed half-way, by what its host sees.
+OBSERVED = {
+    states.Power.RUNNING: states.Vm.ACTIVE,
+    states.Power.PAUSED: states.Vm.PAUSED,
+    states.Power.SHUTDOWN: states.Vm.STOPPED,
+}
 # Starting afresh gives a new run token: two runs of one guest can be told apart.
 FRESH_RUN = frozenset({"start", "reboot_hard"})
 
@@ -102,11 +109,18 @@ def settle(
     with deps.database.write() as tx:
         if then == states.Vm.DELETED:
             changes["terminated_at"] = now
-            claims.release(tx, instance.uuid)
-            networks.release(tx, instance.uuid)
+            _release(tx, instance.uuid)
         servers.change(tx, instance.uuid, expect={"generation": instance.generation}, **changes)
         journal.finish(tx, context.request_id, instance.uuid, now)
     LOG.info("server %s: %s is done, it is %s", instance.uuid, operation, then)
+
+
+def _release(tx: Tx, server: str) -> None:
+    """Give back all that is held for the server, also by a move that nobody understood."""
+    claims.release(tx, server)
+    networks.release(tx, server)
+    for move in moves.find(tx, instance_uuid=server, status=states.Move.ERROR):
+        claims.release(tx, move.uuid)
 
 
 def action(deps: Deps, context: Context, server: str, name: str) -> objects.InstanceAction:
@@ -203,7 +217,10 @@ def _fail(
     error: errors.Error,
     power: int,
 ) -> None:
-    """Write that an operation failed; a guest that has run is never marked error."""
+    """Write that an operation failed; a guest that has run is never marked error.
+
+    A build that failed has left nothing on its host, and holds nothing there.
+    """
     now = deps.clock.now()
     changes: dict[str, object] = {
         "task_state": None,
@@ -214,7 +231,11 @@ def _fail(
     }
     if operation == BUILD:
         changes["vm_state"] = states.Vm.ERROR
+    elif power in OBSERVED:
+        changes["vm_state"] = OBSERVED[states.Power(power)]
     with deps.database.write() as tx:
+        if operation == BUILD:
+            claims.release(tx, instance.uuid)
         servers.change(tx, instance.uuid, expect={"generation": instance.generation}, **changes)
         journal.finish(tx, context.request_id, instance.uuid, now, error.message)
     LOG.warning("server %s: %s failed: %s", instance.uuid, operation, error)
@@ -224,7 +245,8 @@ def _check(instance: objects.Instance, operation: str, row: states.Operation) ->
     repeated = operation == "delete" and instance.task_state == states.Task.DELETING
     if instance.task_state is not None and not repeated:
         raise wrong_state(instance, operation, "task_state", instance.task_state)
-    if instance.vm_state not in row.allowed:
+    never_ran = instance.launched_at is None and operation != "delete"
+    if instance.vm_state not in row.allowed or never_ran:
         raise wrong_state(instance, operation, "vm_state", instance.vm_state)
 
 
@@ -264,6 +286,7 @@ def _send(
                 after.uuid,
                 expect={"generation": after.generation},
                 task_state=before.task_state,
+                run_token=before.run_token,
             )
             journal.finish(
                 tx, context.request_id, after.uuid, deps.clock.now(), "the broker was away"

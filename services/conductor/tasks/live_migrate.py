@@ -13,6 +13,7 @@ from common.db import claims
 from common.db import journal
 from common.db import moves
 from services.conductor import liveness
+from services.conductor import moves as moving
 from services.conductor.tasks import base
 
 if TYPE_CHECKING:
@@ -136,7 +137,10 @@ class LiveMigrationTask(base.Task):
             attempt=len(self._reasons) + 1,
             started_at=self._deps.clock.now(),
         )
-        self._write(step)
+        with self._deps.database.write() as tx:
+            # An abort, or another that took the move over, ends the checks here.
+            moves.renew(tx, self._migration.uuid, self._deps.conf.host, moving.lease(self._deps))
+            journal.step(tx, step)
         try:
             result = act()
         except errors.Error as error:

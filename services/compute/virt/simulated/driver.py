@@ -258,9 +258,12 @@ class Driver(driver.Driver):
         return found
 
     def _trip(self, method: str) -> None:
-        """Raise the fault planted for this method, once."""
+        """Wait where a hold is planted for this method, and raise its fault, each once."""
         with self._world.lock:
+            held = self._host.holds.pop(method, None)
             fault = self._host.faults.pop(method, None)
+        if held is not None:
+            held.wait()
         if fault is not None:
             raise fault
 

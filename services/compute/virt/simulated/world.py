@@ -50,6 +50,20 @@ class Guest:
         self.power = power
 
 
+class Hold:
+    """A driver's method that waits: `begun` when it is reached, until `go` is set."""
+
+    def __init__(self) -> None:
+        """Wait a minute at most, so that nothing hangs when it is forgotten."""
+        self.begun = threading.Event()
+        self.go = threading.Event()
+
+    def wait(self) -> None:
+        """Be the method that waits."""
+        self.begun.set()
+        self.go.wait(60)
+
+
 @dataclasses.dataclass
 class Host:
     """One simulated host: its guests, its files, and the faults planted on it."""
@@ -57,6 +71,7 @@ class Host:
     name: str
     guests: dict[str, Guest] = dataclasses.field(default_factory=dict)
     files: set[str] = dataclasses.field(default_factory=set)
+    holds: dict[str, Hold] = dataclasses.field(default_factory=dict)
     faults: dict[str, Exception] = dataclasses.field(default_factory=dict)
 
 
@@ -99,3 +114,10 @@ class World:
         """Make the driver's method fail once on that host."""
         with self.lock:
             self.host(host).faults[method] = fault
+
+    def hold(self, host: str, method: str) -> Hold:
+        """Make the driver's method wait once on that host."""
+        held = Hold()
+        with self.lock:
+            self.host(host).holds[method] = held
+        return held
