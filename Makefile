@@ -21,7 +21,7 @@ demo: setup ## boot a guest on real libvirt hosts and live-migrate it there and 
 	@$(BIN)/python -m deploy.demo.real
 
 demo-sim: setup-sim ## the same story on simulated hypervisors, in one process
-	@$(BIN)/python -W ignore -m deploy.demo.sim
+	@$(BIN)/python -m deploy.demo.sim
 
 test: setup lint types imports ## everything, as CI runs it (root)
 	$(BIN)/pytest tests/architecture tests/unit tests/functional tests/integration
@@ -51,7 +51,7 @@ lab: setup ## start the lab of two hosts; deploy/lab/lab down ends it (root)
 	@deploy/lab/lab up --hosts 2
 
 docs: ## regenerate sample configuration, state diagrams, wire lock (UNRELEASED=1 rewrites it)
-	@$(BIN)/python -W ignore -m deploy.generated $(if $(UNRELEASED),--rewrite)
+	@$(BIN)/python -m deploy.generated $(if $(UNRELEASED),--rewrite)
 
 lock: ## pin requirements and the wire anew
 	@requirements/lock $(CURDIR)/$(BIN)/pip-compile

@@ -1,12 +1,9 @@
 """whimbrel-compute: an RPC server on greenthreads; eventlet takes over before anything else."""
 
 # The patching comes first: whatever is imported later must find green threads.
-import warnings
+import common  # noqa: F401 - silences eventlet's notice of its own end
 
-# That eventlet will end one day is known: it is named in two modules only.
-warnings.filterwarnings("ignore", r"\s*Eventlet is deprecated")
-
-import eventlet  # noqa: E402 - after the warning is known
+import eventlet  # isort: skip
 
 eventlet.monkey_patch()
 

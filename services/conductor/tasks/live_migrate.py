@@ -144,7 +144,9 @@ class LiveMigrationTask(base.Task):
         try:
             result = act()
         except errors.Error as error:
-            self.failed_step, self.failed_host = name, host
+            # What refused first says more than that no host was left afterwards.
+            if not self._reasons:
+                self.failed_step, self.failed_host = name, host
             self._end(step, states.StepState.FAILED, error)
             raise
         self._end(step, states.StepState.DONE, None)
