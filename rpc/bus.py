@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 I = TypeVar("I", bound=interface.Interface)  # noqa: E741 - the usual name of one type
 
+# Ours on a broker that others use too.
+EXCHANGE = "whimbrel"
+
 # The bus answers these itself; the words are for whoever waits.
 AWAY = (
     exceptions.MessageDeliveryFailure,
@@ -48,7 +51,7 @@ class Bus:
 
     def __init__(self, conf: ConfigOpts) -> None:
         """Set the transport up; nothing is connected before the first use."""
-        self._conf = conf
+        messaging.set_transport_defaults(control_exchange=EXCHANGE)
         self._transport = messaging.get_rpc_transport(load.messaging(), url=conf.transport_url)
         self._serializer = wire.Serializer()
 
