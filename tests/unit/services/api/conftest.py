@@ -71,7 +71,7 @@ class Api:
         """Give the sentence of a refusal with the expected status."""
         response = self.ask(method, path, body, version=version)
         assert status == response.status_code, response.text
-        (fault,) = response.json.values()
+        (fault,) = (response.json or {}).values()
         assert status == fault["code"]
         return str(fault["message"])
 

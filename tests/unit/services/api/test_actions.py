@@ -155,7 +155,10 @@ def test_live_migration_is_accepted_at_once_from_2_34(two):
 
     assert "migrating" == task(two, server)
     with two.database.read() as tx:
-        assert "accepted" == moves.active(tx, server.uuid).status
+        move = moves.active(tx, server.uuid)
+
+    assert move is not None
+    assert "accepted" == move.status
 
 
 @pytest.mark.parametrize("version", ["2.30", "2.96"])

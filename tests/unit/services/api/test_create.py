@@ -58,10 +58,16 @@ def test_openstack_client_names_the_image_twice(ready):
     """As a block device and as imageRef; some clients send only the first."""
     image = ready.parts.images.get("disk").id
     disk = [{**DISK, "uuid": image, "delete_on_termination": True}]
-    wanted = {"min_count": 1, "max_count": 1, "networks": "auto", "block_device_mapping_v2": disk}
-
     for reference in (image, "", None):
-        response = ready.post("/servers", body(ready, **wanted, imageRef=reference), "2.96")
+        wanted = body(
+            ready,
+            min_count=1,
+            max_count=1,
+            networks="auto",
+            block_device_mapping_v2=disk,
+            imageRef=reference,
+        )
+        response = ready.post("/servers", wanted, "2.96")
 
         assert image == made(ready, response).image.id
 
