@@ -83,6 +83,7 @@ class Api:
             "host": "host1",
             "project_id": "whimbrel",
             "created_at": factories.NOW,
+            "launched_at": factories.NOW,
             **values,
         }
         state = given.pop("vm_state")
