@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
 from typing import TYPE_CHECKING
 
 from common import errors
 from common import states
+from services.compute import turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,22 +22,21 @@ BUILD = "build"
 
 
 class Servers:
-    """Does one thing at a time to a server; a repeat of what is going on is dropped."""
+    """Does one thing at a time to a server; what is repeated or late is dropped."""
 
     def __init__(self, deps: Deps) -> None:
         """Begin with nothing going on."""
         self._deps = deps
-        self._busy: set[str] = set()
-        self._lock = threading.Lock()
+        self._turns = turns.Turns()
 
     def build(self, context: Context, instance: objects.Instance) -> None:
         """Build a server and report it; what a failed build made is removed again."""
-        self._exclusively(context, instance, BUILD, self._build)
+        self._in_turn(context, instance, BUILD, self._build)
 
     def operate(self, context: Context, instance: objects.Instance, operation: str) -> None:
         """Do an operation and report how it ended."""
         act = OPERATIONS[operation]
-        self._exclusively(context, instance, operation, lambda server: act(self._deps, server))
+        self._in_turn(context, instance, operation, lambda server: act(self._deps, server))
 
     def _build(self, instance: objects.Instance) -> None:
         deps = self._deps
@@ -51,42 +50,41 @@ class Servers:
             deps.threads.native(deps.driver.destroy, instance)
             raise
 
-    def _exclusively(
+    def _in_turn(
         self,
         context: Context,
         instance: objects.Instance,
         operation: str,
         act: Callable[[objects.Instance], None],
     ) -> None:
-        with self._lock:
-            if instance.uuid in self._busy:
-                LOG.info("server %s: %s is going on already", instance.uuid, operation)
-                return
-            self._busy.add(instance.uuid)
+        turn = self._turns.take(context, instance, operation)
+        if turn is None:
+            LOG.info("server %s: %s goes on or is done already", instance.uuid, operation)
+            return
         try:
-            self._do(context, instance, operation, act)
+            error = self._attempt(instance, operation, act)
         finally:
-            self._busy.discard(instance.uuid)
+            self._turns.end(turn)
+        self._tell(turn.context, turn.instance, operation, error)
 
-    def _do(
+    def _attempt(
         self,
-        context: Context,
         instance: objects.Instance,
         operation: str,
         act: Callable[[objects.Instance], None],
-    ) -> None:
-        error: errors.Error | None = None
+    ) -> errors.Error | None:
+        """Do it; gives what went wrong."""
         try:
             act(instance)
         except errors.Error as refusal:
-            error = refusal
+            return refusal
         except Exception as unexpected:
             LOG.exception("server %s: %s failed unexpectedly", instance.uuid, operation)
-            error = errors.RemoteError(
+            return errors.RemoteError(
                 f"{self._deps.conf.host} failed unexpectedly to {operation} server "
                 f"{instance.uuid}: {type(unexpected).__name__}; its log has the reason"
             )
-        self._tell(context, instance, operation, error)
+        return None
 
     def _tell(
         self,

@@ -110,6 +110,7 @@ def settle(
         if then == states.Vm.DELETED:
             changes["terminated_at"] = now
             _release(tx, instance.uuid)
+            _finish_all(deps, tx, instance.uuid)
         servers.change(tx, instance.uuid, expect={"generation": instance.generation}, **changes)
         journal.finish(tx, context.request_id, instance.uuid, now)
     LOG.info("server %s: %s is done, it is %s", instance.uuid, operation, then)
@@ -121,6 +122,13 @@ def _release(tx: Tx, server: str) -> None:
     networks.release(tx, server)
     for move in moves.find(tx, instance_uuid=server, status=states.Move.ERROR):
         claims.release(tx, move.uuid)
+
+
+def _finish_all(deps: Deps, tx: Tx, server: str) -> None:
+    """End every action on a server that is gone: one end answers all who asked to delete it."""
+    for asked in journal.actions(tx, server):
+        if asked.finished_at is None:
+            journal.finish(tx, asked.request_id, server, deps.clock.now())
 
 
 def action(deps: Deps, context: Context, server: str, name: str) -> objects.InstanceAction:
