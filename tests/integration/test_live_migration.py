@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from deploy.lab import probe
+from tests import waiting
 from tests.integration import cloud as clouds
 from tests.integration import labs
 
@@ -274,8 +275,8 @@ def _compute(cloud: clouds.Cloud, host: str) -> dict[str, object]:
 
 
 def _wait_down(cloud: clouds.Cloud, host: str) -> None:
-    clouds.waiting.until(lambda: _compute(cloud, host)["state"] == "down", f"{host} is down", 40)
+    waiting.until(lambda: _compute(cloud, host)["state"] == "down", f"{host} is down", 40)
 
 
 def _wait_up(cloud: clouds.Cloud, host: str) -> None:
-    clouds.waiting.until(lambda: _compute(cloud, host)["state"] == "up", f"{host} is up", 40)
+    waiting.until(lambda: _compute(cloud, host)["state"] == "up", f"{host} is up", 40)
