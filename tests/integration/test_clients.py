@@ -1,0 +1,327 @@
+"""The clients that OpenStack's users have, unmodified, against a running API.
+
+Services and hosts are real but for the hypervisor, which is simulated: what
+is tested is that both sides understand each other.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
+from typing import NamedTuple
+
+import bcrypt
+import pytest
+import requests
+import yaml
+from keystoneauth1 import noauth
+from keystoneauth1 import session
+from novaclient import client as novaclient
+from novaclient import exceptions
+
+from common import clock
+from common import images
+from common import policy
+from common.config import load
+from services import together
+from services.api import app
+from services.api import calls
+from services.api import http
+from tests import waiting
+
+OPENSTACK = pathlib.Path(sys.executable).with_name("openstack")
+PASSWORD = "secret"
+NEWEST = {"OpenStack-API-Version": "compute latest"}
+HOST = "OS-EXT-SRV-ATTR:host"
+TASK = "OS-EXT-STS:task_state"
+# A guest of 64 MiB is moved at once, one of 4000 MiB slowly enough to be caught.
+RATE = 100.0
+
+
+class Said(NamedTuple):
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Openstack:
+    """The openstack command, told of one cloud."""
+
+    def __init__(self, folder: pathlib.Path, cloud: dict[str, Any]) -> None:
+        self._clouds = folder / "clouds.yaml"
+        self._clouds.write_text(yaml.safe_dump({"clouds": {"whimbrel": cloud}}))
+
+    def run(self, *words: str) -> Said:
+        """Run a command to its end."""
+        environ = {
+            **os.environ,
+            "OS_CLIENT_CONFIG_FILE": str(self._clouds),
+            "OS_CLOUD": "whimbrel",
+            "PYTHONWARNINGS": "ignore",
+        }
+        done = subprocess.run(
+            [OPENSTACK, *words],
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return Said(done.returncode, done.stdout, done.stderr)
+
+    def ask(self, *words: str) -> Any:
+        """Give what a command shows; its failure is the test's."""
+        said = self.run(*words, "-f", "json")
+        assert 0 == said.status, said.err
+        return json.loads(said.out)
+
+    def tell(self, *words: str) -> None:
+        """Run a command that shows nothing; its failure is the test's."""
+        said = self.run(*words)
+        assert 0 == said.status, said.err
+
+    def refused(self, *words: str) -> str:
+        """Give what a command that must fail says."""
+        said = self.run(*words)
+        assert 0 != said.status, said.out
+        return said.err
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> pathlib.Path:
+    """Where the services keep their files; the image and the password are there."""
+    path: pathlib.Path = tmp_path_factory.mktemp("clients")
+    disk = path / "disk.raw"
+    disk.write_bytes(b"whimbrel" * 1000)
+    images.Directory(str(path / "images")).add(disk, name="cirros")
+    hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+    (path / "htpasswd").write_text(f"admin:{hashed}\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def services(folder) -> Iterator[together.Together]:
+    """All services with two hosts, an image, flavors and a network."""
+    with together.running(folder, options={"simulated.rate": RATE}) as running:
+        for name, ram in (("m1.tiny", 64), ("m1.huge", 4000)):
+            flavor = {"id": name, "name": name, "ram": ram, "vcpus": 1, "disk": 1}
+            send(running, "POST", "/flavors", {"flavor": flavor})
+        network = {"name": "tenant", "provider:physical_network": "br-tenant"}
+        send(running, "POST", "/networks", {"network": network})
+        yield running
+
+
+def send(services: together.Together, method: str, path: str, body: object = None) -> Any:
+    """Ask the API itself: quick, where a client is not what is tested."""
+    answer = requests.request(
+        method, f"{services.endpoint}/v2.1{path}", json=body, headers=NEWEST, timeout=10
+    )
+    answer.raise_for_status()
+    return answer.json() if answer.content else None
+
+
+def cloud(root: str, auth: str, **more: str) -> dict[str, Any]:
+    """Give what clouds.yaml says of a cloud without an identity service."""
+    return {
+        "auth_type": auth,
+        "auth": {"endpoint": f"{root}/v2.1", **more},
+        "identity_api_version": "3",
+        "identity_endpoint_override": f"{root}/v2.1",
+        "image_endpoint_override": f"{root}/image/v2",
+        "network_endpoint_override": f"{root}/network/v2.0",
+    }
+
+
+@pytest.fixture(scope="module")
+def openstack(services, folder) -> Openstack:
+    """The command, without authentication."""
+    return Openstack(folder, cloud(services.endpoint, "none"))
+
+
+@pytest.fixture
+def server(services) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Make servers that run on host1, and delete them at the end."""
+    made: list[str] = []
+
+    def make(name: str, flavor: str = "m1.tiny") -> dict[str, Any]:
+        image = send(services, "GET", "/images?name=cirros")["images"][0]["id"]
+        wanted = {"name": name, "imageRef": image, "flavorRef": flavor, "networks": "none"}
+        body = {"server": {**wanted, "host": "host1"}}
+        made.append(send(services, "POST", "/servers", body)["server"]["id"])
+        return status(services, made[-1], "ACTIVE")
+
+    yield make
+    for uuid in made:
+        idle(services, uuid)
+        send(services, "DELETE", f"/servers/{uuid}")
+    waiting.until(lambda: not send(services, "GET", "/servers")["servers"], "all are deleted")
+
+
+def show(services: together.Together, uuid: str) -> dict[str, Any]:
+    """Give a server as the API shows it."""
+    shown: dict[str, Any] = send(services, "GET", f"/servers/{uuid}")["server"]
+    return shown
+
+
+def idle(services: together.Together, uuid: str) -> None:
+    """Wait until nothing is being done to a server."""
+    waiting.until(lambda: show(services, uuid)[TASK] is None, f"{uuid} is idle")
+
+
+def status(services: together.Together, uuid: str, wanted: str) -> dict[str, Any]:
+    """Wait for a server's status, and give the server."""
+    idle(services, uuid)
+    shown = show(services, uuid)
+    assert wanted == shown["status"], shown.get("fault")
+    return shown
+
+
+def test_everything_can_be_listed(openstack):
+    """With the name of a host, a zone, a flavor, an image where there is one."""
+    assert ["cirros"] == [row["Name"] for row in openstack.ask("image", "list")]
+    assert ["m1.huge", "m1.tiny"] == sorted(row["Name"] for row in openstack.ask("flavor", "list"))
+    assert ["tenant"] == [row["Name"] for row in openstack.ask("network", "list")]
+    hosts = [row["Hypervisor Hostname"] for row in openstack.ask("hypervisor", "list")]
+    assert ["host1", "host2"] == hosts
+    services = {(row["Host"], row["State"]) for row in openstack.ask("compute", "service", "list")}
+    assert {("host1", "up"), ("host2", "up")} <= services
+    zones = [row["Zone Name"] for row in openstack.ask("availability", "zone", "list", "--compute")]
+    assert ["nova"] == zones
+
+
+@pytest.fixture
+def guarded(services, folder) -> Iterator[str]:
+    """The same services behind an API that wants a password."""
+    conf = load.private(
+        {
+            "transport_url": "fake://",
+            "database.connection": f"sqlite:///{folder}/whimbrel.db",
+            "image.store": str(folder / "images"),
+            "api.auth": "http_basic",
+            "api.http_basic_file": str(folder / "htpasswd"),
+        }
+    )
+    parts = calls.Parts(
+        conf,
+        services.database,
+        services.conductor,
+        images.Store(conf.image.store),
+        policy.Policy(conf),
+        clock.SystemClock(),
+    )
+    with http.listening(app.make(parts), "127.0.0.1", 0, 4) as root:
+        yield root
+
+
+def test_password_is_asked_for(guarded, tmp_path):
+    right = Openstack(tmp_path, cloud(guarded, "http_basic", username="admin", password=PASSWORD))
+    assert ["host1", "host2"] == sorted(
+        row["Host"] for row in right.ask("compute", "service", "list", "--service", "nova-compute")
+    )
+
+    wrong = Openstack(tmp_path, cloud(guarded, "http_basic", username="admin", password="x"))
+    assert "401" in wrong.refused("server", "list")
+
+
+def test_server_is_made_found_changed_and_deleted(openstack, services):
+    on = ("--image", "cirros", "--flavor", "m1.tiny", "--network", "tenant", "--property", "a=b")
+
+    made = openstack.ask("server", "create", *on, "--wait", "web")
+
+    assert ("ACTIVE", {"a": "b"}) == (made["status"], made["properties"])
+    (listed,) = openstack.ask("server", "list", "--name", "^web$", "--status", "ACTIVE")
+    assert (made["id"], "cirros", "m1.tiny") == (listed["ID"], listed["Image"], listed["Flavor"])
+    openstack.tell("server", "set", "--property", "c=d", "web")
+    assert {"a": "b", "c": "d"} == openstack.ask("server", "show", "web")["properties"]
+    openstack.tell("server", "stop", "web")
+    status(services, made["id"], "SHUTOFF")
+    openstack.tell("server", "delete", "--wait", "web")
+    assert "No Server found" in openstack.refused("server", "show", "web")
+
+
+def test_live_migration_arrives_and_is_told_about(openstack, server, services):
+    made = server("vm")
+
+    openstack.tell("server", "migrate", "--live-migration", "vm")
+
+    assert "host2" == status(services, made["id"], "ACTIVE")[HOST]
+    (move,) = openstack.ask("server", "migration", "list", "--server", "vm")
+    assert ("completed", "live-migration", made["id"]) == (
+        move["Status"],
+        move["Type"],
+        move["Server UUID"],
+    )
+    newest = openstack.ask("server", "event", "list", "vm")[0]
+    event = openstack.ask("server", "event", "show", "vm", newest["Request ID"])
+    assert "live-migration" == event["action"]
+    assert {"Success"} == {part["result"] for part in event["events"]}
+
+
+def test_refused_live_migration_says_why(openstack, server, services):
+    """At once, for the openstack command speaks a version that waits for the checks."""
+    made = server("vm")
+    migrate = ("server", "migrate", "--live-migration")
+
+    assert "on host1 already" in openstack.refused(*migrate, "--host", "host1", "vm")
+    assert "nowhere" in openstack.refused(*migrate, "--host", "nowhere", "vm")
+    send(services, "POST", f"/servers/{made['id']}/action", {"os-stop": None})
+    status(services, made["id"], "SHUTOFF")
+    assert "vm_state stopped" in openstack.refused(*migrate, "vm")
+
+
+def test_no_valid_host_names_every_host(openstack, server, services):
+    made = server("vm")
+    service = ("compute", "service", "set", "host2", "nova-compute")
+
+    openstack.tell(*service, "--disable", "--disable-reason", "broken fan")
+    message = openstack.refused("server", "migrate", "--live-migration", "vm")
+    openstack.tell(*service, "--enable")
+
+    assert "host2" in message
+    assert "broken fan" in message
+    assert "host1" == status(services, made["id"], "ACTIVE")[HOST]
+
+
+def test_move_is_seen_while_it_runs_and_aborted(openstack, server, services):
+    made = server("vm", "m1.huge")
+    openstack.tell("server", "migrate", "--live-migration", "vm")
+    (move,) = openstack.ask("server", "migration", "list", "--server", "vm")
+    going_on = f"/servers/{made['id']}/migrations/{move['UUID']}"
+    waiting.until(
+        lambda: send(services, "GET", going_on)["migration"]["status"] == "running",
+        "the move runs",
+    )
+    shown = openstack.ask("server", "migration", "show", "vm", move["UUID"])
+
+    openstack.tell("server", "migration", "abort", "vm", move["UUID"])
+
+    assert ("running", "host2") == (shown["Status"], shown["Dest Host"])
+    assert "host1" == status(services, made["id"], "ACTIVE")[HOST]
+    ended = send(services, "GET", f"/os-migrations/{move['UUID']}")["migration"]
+    assert "cancelled" == ended["status"]
+
+
+@pytest.mark.parametrize("version", ["2.1", "2.24", "2.25", "2.30", "2.67", "2.90"])
+def test_novaclient_moves_a_server(services, server, version):
+    """Each with the body of its microversion."""
+    made = server("vm")
+    nova = novaclient.Client(
+        version, session=session.Session(auth=noauth.NoAuth(endpoint=f"{services.endpoint}/v2.1"))
+    )
+    old = version in {"2.1", "2.24"}
+    how = {"block_migration": True, "disk_over_commit": False} if old else {}
+    found = nova.servers.get(made["id"])
+
+    found.live_migrate("host2", **how)
+
+    assert "host2" == status(services, made["id"], "ACTIVE")[HOST]
+    with pytest.raises(exceptions.NotFound, match="does not exist"):
+        nova.servers.get("unknown")
+    with pytest.raises(exceptions.BadRequest, match="nowhere"):
+        found.live_migrate("nowhere", **how)
