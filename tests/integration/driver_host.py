@@ -7,6 +7,7 @@ call in a thread of its own; `Remote` is the other end and looks like the driver
 from __future__ import annotations
 
 import contextlib
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -65,10 +66,16 @@ def _answer(
 class Remote:
     """The driver of one host; its methods are the driver's."""
 
-    def __init__(self, host: str, path: str) -> None:
-        """Know the host's name and the socket."""
+    def __init__(self, host: str, path: str, process: subprocess.Popen[str]) -> None:
+        """Know the host's name, the socket and the process behind it."""
         self.host = host
         self._path = path
+        self._process = process
+
+    def crash(self) -> None:
+        """End the driver's process without a word."""
+        self._process.kill()
+        self._process.wait(10)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """Give the method of that name."""
@@ -88,6 +95,7 @@ class Remote:
 def running(lab: labs.Lab, host: str, folder: Path, **overrides: str) -> Iterator[Remote]:
     """Have a driver on a lab host; in `overrides` "__" stands for the dot after the group."""
     path = str(folder / f"{host}.sock")
+    Path(path).unlink(missing_ok=True)
     address = lab.env()[f"WHIMBREL_LAB_URI_{host.upper()}"].split("//")[1].split("/")[0]
     given = {"libvirt__virt_type": "qemu", "libvirt__migration_address": address, **overrides}
     words = [f"{name.replace('__', '.')}={value}" for name, value in given.items()]
@@ -97,10 +105,11 @@ def running(lab: labs.Lab, host: str, folder: Path, **overrides: str) -> Iterato
     assert process.stdout is not None
     try:
         assert process.stdout.readline().strip() == READY
-        remote = Remote(host, path)
+        remote = Remote(host, path, process)
         yield remote
-        remote.stop()
-        process.wait(10)
+        if process.poll() is None:
+            remote.stop()
+            process.wait(10)
     finally:
         process.kill()
         process.wait(10)

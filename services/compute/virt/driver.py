@@ -191,8 +191,10 @@ class Driver(abc.ABC):
     def migrate(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> JobEnd:
         """Move the guest; returns when the hypervisor's job has ended, however it ended.
 
-        Never raises for a failed job; HypervisorError means that the
-        hypervisor went away and cannot be asked who runs the guest.
+        A job that an earlier process began is followed to its end. Never
+        raises for a failed job; HypervisorError means that the hypervisor
+        went away and cannot be asked who runs the guest, WrongState that
+        this process is moving it already.
         """
 
     @abc.abstractmethod

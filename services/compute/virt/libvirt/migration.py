@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
+from typing import NamedTuple
 from typing import TYPE_CHECKING
 
 import libvirt
@@ -14,9 +14,11 @@ from common import objects
 from services.compute.virt import driver
 from services.compute.virt.libvirt import disks
 from services.compute.virt.libvirt import guests
+from services.compute.virt.libvirt import native
 from services.compute.virt.libvirt import progress
 from services.compute.virt.libvirt import records
 from services.compute.virt.libvirt import settings
+from services.compute.virt.libvirt import terms
 from services.compute.virt.libvirt import trouble
 
 if TYPE_CHECKING:
@@ -29,19 +31,11 @@ LEAVING = records.Role.LEAVING
 # Seconds after the job's end in which its statistics come; they come in a few ms.
 STATISTICS = 1.0
 
-# The destination's definition is permanent before the guest runs there, and the source's goes
-# only when the destination has confirmed: at every instant at least one host can start it.
-ALWAYS = (
-    libvirt.VIR_MIGRATE_LIVE
-    | libvirt.VIR_MIGRATE_PEER2PEER
-    | libvirt.VIR_MIGRATE_PERSIST_DEST
-    | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE
-    | libvirt.VIR_MIGRATE_ABORT_ON_ERROR
-)
-
 # Seconds that a libvirt daemon gets to come back after it was lost in the middle of a move.
 PATIENCE = 60
-LEFT = (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_MIGRATED)
+LOOK = 1.0  # seconds between two looks while nothing is told
+# Undefined by the move itself, or not yet.
+LEFT = frozenset({None, (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_MIGRATED)})
 # Paused at the switch, by a daemon that has not heard how it ended.
 UNDECIDED = frozenset(
     {
@@ -59,6 +53,18 @@ ADVICE: dict[int, str] = {
 }
 
 
+class Failure(NamedTuple):
+    """Why a job may have failed."""
+
+    reason: str
+    cancelled: bool
+
+
+NOTHING = Failure("", cancelled=False)
+UNKNOWN = Failure("libvirt ended the job; why, it told a process that is no more", cancelled=False)
+Statistics = dict[str, Any]
+
+
 class Migration:
     """The moves away from this host."""
 
@@ -70,31 +76,42 @@ class Migration:
         self._link = link
         self._told = told
         self._running: dict[str, progress.Progress] = {}
+        self._found: dict[str, progress.Progress] = {}  # began before this process did
 
     def run(
         self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
     ) -> driver.JobEnd:
-        """Move the guest; returns when the job has ended, however it ended."""
+        """Move the guest; returns when the job has ended, however it ended.
+
+        A job that an earlier process began goes on by itself; it is followed to its end.
+        """
         uuid = instance.uuid
-        folder = self._here.folder(uuid)
-        paths = [] if data.is_shared else [str(folder)]
-        record = records.Record(data.migration_uuid, uuid, paths)
-        with trouble.files(f"note the move of server {uuid}"):
-            # An earlier move that has not left by now never will.
-            records.drop_all(self._here.instances, LEAVING, uuid)
-            records.write(self._here.instances, LEAVING, record)
+        if uuid in self._running:
+            raise errors.WrongState(f"server {uuid} is being moved already")
         memory = int(instance.flavor.memory_mb) << 20
         self._running[uuid] = progress.Progress(data.migration_uuid, memory)
         try:
-            with self._told.job(uuid) as statistics:
-                failure = self._move(uuid, data)
-                ended = statistics.get(0.0 if failure else STATISTICS)
-                end = self._judge(uuid, failure, ended or {})
+            self._note(instance, data)
+            with self._told.job(uuid) as told:
+                if self.job(uuid) is None:
+                    failure, statistics = self._move(uuid, data, told)
+                else:
+                    failure, statistics = self._follow(uuid, told)
+            # libvirt's complaint only says why; who has the guest is asked.
+            gone = failure is None or self._gone(uuid)
         finally:
             self._running.pop(uuid, None)
-        if not end.gone:
+            self._found.pop(uuid, None)
+        if not gone:
             records.drop(self._here.instances, LEAVING, data.migration_uuid)
-        return end
+        why = NOTHING if failure is None or gone else failure
+        return driver.JobEnd(
+            gone=gone,
+            cancelled=why.cancelled,
+            reason=why.reason,
+            downtime_ms=statistics.get("downtime"),
+            job_ms=statistics.get("time_elapsed"),
+        )
 
     def job(self, uuid: str) -> objects.MigrationProgress | None:
         """Ask libvirt once for the job's statistics; None when no move is going on."""
@@ -109,9 +126,7 @@ class Migration:
                 raise
         if stats.get("operation") != libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT:
             return None
-        tracked = self._running.get(uuid)
-        if tracked is None:
-            tracked = self._running.setdefault(uuid, progress.Progress("", 0))
+        tracked = self._running.get(uuid) or self._found.setdefault(uuid, progress.Progress("", 0))
         return tracked.read(stats, self._told.iteration(uuid))
 
     def abort(self, uuid: str) -> None:
@@ -124,7 +139,7 @@ class Migration:
                     domain.abortJob()
                     return
             except libvirt.libvirtError as error:
-                if trouble.code(error) != libvirt.VIR_ERR_OPERATION_INVALID:
+                if trouble.code(error) not in GONE:
                     raise
         raise errors.WrongState(f"no move of server {uuid} is running on {self._here.host}")
 
@@ -146,33 +161,38 @@ class Migration:
                 disks.remove(self._here.folder(uuid))
             records.drop(self._here.instances, LEAVING, data.migration_uuid)
 
-    def _move(self, uuid: str, data: objects.LibvirtLiveMigrateData) -> libvirt.libvirtError | None:
-        """Run the job in this thread; gives libvirt's complaint, or None."""
+    def _note(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> None:
+        """Write down what leave() may remove."""
+        paths = [] if data.is_shared else [str(self._here.folder(instance.uuid))]
+        record = records.Record(data.migration_uuid, instance.uuid, paths)
+        with trouble.files(f"note the move of server {instance.uuid}"):
+            # An earlier move that has not left by now never will.
+            records.drop_all(self._here.instances, LEAVING, instance.uuid)
+            records.write(self._here.instances, LEAVING, record)
+
+    def _move(
+        self, uuid: str, data: objects.LibvirtLiveMigrateData, told: native.Queue[Statistics]
+    ) -> tuple[Failure | None, Statistics]:
+        """Run the job in this thread; gives libvirt's complaint, if any, and its statistics."""
         opened = self._link.get()
         try:
             domain = opened.lookupByUUIDString(uuid)
             domain.migrateSetMaxDowntime(self._here.downtime_ms, 0)
-            domain.migrateToURI3(
-                data.destination_uri, parameters(data, self._here.bandwidth), flags(data)
-            )
+            given = terms.parameters(data, self._here.bandwidth)
+            domain.migrateToURI3(data.destination_uri, given, terms.flags(data))
         except libvirt.libvirtError as error:
-            return error
-        return None
+            return explain(error), told.get(0.0) or {}
+        return None, told.get(STATISTICS) or {}
 
-    def _judge(
-        self, uuid: str, failure: libvirt.libvirtError | None, stats: dict[str, Any]
-    ) -> driver.JobEnd:
-        """Ask the source's domain who has the guest; libvirt's complaint only tells why."""
-        reason = "" if failure is None else explain(failure)
-        gone = failure is None or self._gone(uuid)
-        cancelled = failure is not None and trouble.code(failure) in CANCELLED
-        return driver.JobEnd(
-            gone=gone,
-            cancelled=cancelled and not gone,
-            reason="" if gone else reason,
-            downtime_ms=stats.get("downtime"),
-            job_ms=stats.get("time_elapsed"),
-        )
+    def _follow(
+        self, uuid: str, told: native.Queue[Statistics]
+    ) -> tuple[Failure | None, Statistics]:
+        """Wait for the end of a job that runs already; whether it failed is still to be asked."""
+        LOG.info("server %s is on its way already, following it", uuid)
+        found: Statistics | None = None
+        while found is None and self.job(uuid) is not None:
+            found = told.get(LOOK)
+        return UNKNOWN, found or told.get(STATISTICS) or {}
 
     def _gone(self, uuid: str) -> bool:
         """Tell whether the guest left; a guest that merely died here did not.
@@ -181,60 +201,32 @@ class Migration:
         HypervisorError when it does not, or does not know itself.
         """
         self._link.wait(PATIENCE)
+        with self._told.waiter(uuid) as news:
+            for _look in range(PATIENCE):
+                state = self._state(uuid)
+                if state not in UNDECIDED:
+                    return state in LEFT
+                news.get(LOOK)
+        raise errors.HypervisorError(
+            f"server {uuid} stands still on {self._here.host} in the middle of its move: "
+            "the destination knows whether it runs there"
+        )
+
+    def _state(self, uuid: str) -> tuple[int, int] | None:
         opened = self._link.get()
         with trouble.told(f"ask who runs server {uuid}"):
-            domain = guests.find(opened, uuid)
-            if domain is None:
-                return True
-            state = tuple(domain.state())
-        if state in UNDECIDED:
-            raise errors.HypervisorError(
-                f"server {uuid} stands still on {self._here.host} in the middle of its move: "
-                "the destination knows whether it runs there"
-            )
-        return state == LEFT
+            try:
+                state, reason = opened.lookupByUUIDString(uuid).state()
+            except libvirt.libvirtError as error:
+                if trouble.code(error) == libvirt.VIR_ERR_NO_DOMAIN:
+                    return None
+                raise
+        return state, reason
 
 
-def explain(failure: libvirt.libvirtError) -> str:
+def explain(error: libvirt.libvirtError) -> Failure:
     """libvirt's words, and what they mean where they do not say."""
-    if trouble.lost(failure):
-        return f"{trouble.words(failure)}; the connection to a libvirt daemon was lost"
-    return trouble.words(failure) + ADVICE.get(trouble.code(failure), "")
-
-
-def flags(data: objects.LibvirtLiveMigrateData) -> int:
-    """The VIR_MIGRATE_ flags of one move."""
-    wanted: int = ALWAYS
-    if data.block_migration and data.disks:
-        wanted |= libvirt.VIR_MIGRATE_NON_SHARED_INC
-    if data.unsafe:
-        wanted |= libvirt.VIR_MIGRATE_UNSAFE
-    return wanted
-
-
-def parameters(data: objects.LibvirtLiveMigrateData, bandwidth: int) -> dict[str, Any]:
-    """The VIR_MIGRATE_PARAM_ values of one move; `bandwidth` in MiB per second, 0 without limit."""
-    address = data.destination_address
-    given: dict[str, Any] = {libvirt.VIR_MIGRATE_PARAM_URI: f"tcp://{bracketed(address)}"}
-    if numeric(address):
-        # A name may mean another address at the destination itself.
-        given[libvirt.VIR_MIGRATE_PARAM_LISTEN_ADDRESS] = address
-    if bandwidth:
-        given[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = bandwidth
-    if data.block_migration and data.disks:
-        given[libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS] = [disk.target for disk in data.disks]
-    return given
-
-
-def numeric(address: str) -> bool:
-    """Tell whether an address needs no resolving."""
-    try:
-        ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return True
-
-
-def bracketed(address: str) -> str:
-    """An address as a URI takes it."""
-    return f"[{address}]" if ":" in address else address
+    advice = ADVICE.get(trouble.code(error), "")
+    if trouble.lost(error):
+        advice = "; the connection to a libvirt daemon was lost"
+    return Failure(trouble.words(error) + advice, trouble.code(error) in CANCELLED)

@@ -3,6 +3,8 @@
 import libvirt
 import pytest
 
+from services.compute.virt.libvirt import settings
+
 NODE = """
 <node>
   <domain type="test">
@@ -34,3 +36,21 @@ def connection(uri):
 def domain(connection):
     """The guest that runs there."""
     return connection.listAllDomains()[0]
+
+
+@pytest.fixture
+def here(tmp_path_factory):
+    """The settings of host1, with its directory."""
+    return settings.Settings(
+        host="host1",
+        uri="test:///default",
+        address="198.51.100.11",
+        scheme="tcp",
+        instances=tmp_path_factory.mktemp("instances"),
+        virt_type="qemu",
+        machine_type="pc-q35-7.2",
+        cpu_model="qemu64",
+        trust_shared=False,
+        downtime_ms=500,
+        bandwidth=0,
+    )

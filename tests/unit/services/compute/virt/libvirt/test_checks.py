@@ -4,7 +4,6 @@ from common import errors
 from common import objects
 from services.compute.virt.libvirt import checks
 from services.compute.virt.libvirt import facts
-from services.compute.virt.libvirt import settings
 from tests import factories
 
 MIB = 1 << 20
@@ -23,24 +22,6 @@ FACTS = objects.HostFacts(
     machine_types=["pc-q35-7.2"],
 )
 GUEST = checks.Running("x86_64", "pc-q35-7.2", "qemu", None, [])
-
-
-@pytest.fixture
-def here(tmp_path):
-    """The settings of host1, with its directory."""
-    return settings.Settings(
-        host="host1",
-        uri="test:///default",
-        address="198.51.100.11",
-        scheme="tcp",
-        instances=tmp_path,
-        virt_type="qemu",
-        machine_type="pc-q35-7.2",
-        cpu_model="qemu64",
-        trust_shared=False,
-        downtime_ms=500,
-        bandwidth=0,
-    )
 
 
 def names(here):

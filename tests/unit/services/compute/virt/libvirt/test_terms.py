@@ -2,7 +2,7 @@ import libvirt
 import pytest
 
 from common import objects
-from services.compute.virt.libvirt import migration
+from services.compute.virt.libvirt import terms
 
 DISK = objects.DiskInfo(
     target="vda",
@@ -21,7 +21,7 @@ def data(**values):
 
 def test_definition_outlives_every_crash():
     """Permanent there before the guest runs there, gone here only after that."""
-    found = migration.flags(data())
+    found = terms.flags(data())
 
     assert found & libvirt.VIR_MIGRATE_PERSIST_DEST
     assert found & libvirt.VIR_MIGRATE_UNDEFINE_SOURCE
@@ -36,14 +36,14 @@ def test_only_overlays_of_local_disks_are_copied(block, disks, copied):
     """The base file is at the destination already."""
     given = data(block_migration=block, disks=disks)
 
-    assert copied == bool(migration.flags(given) & libvirt.VIR_MIGRATE_NON_SHARED_INC)
-    assert copied == (migration.parameters(given, 0).get("migrate_disks") == ["vda"])
+    assert copied == bool(terms.flags(given) & libvirt.VIR_MIGRATE_NON_SHARED_INC)
+    assert copied == (terms.parameters(given, 0).get("migrate_disks") == ["vda"])
 
 
 @pytest.mark.parametrize("unsafe", [True, False])
 def test_unsafe_is_vouched_for_or_not_said(unsafe):
     """libvirt's own check is switched off only on request."""
-    found = migration.flags(data(unsafe=unsafe))
+    found = terms.flags(data(unsafe=unsafe))
 
     assert unsafe == bool(found & libvirt.VIR_MIGRATE_UNSAFE)
 
@@ -58,7 +58,7 @@ def test_unsafe_is_vouched_for_or_not_said(unsafe):
 )
 def test_stream_goes_to_the_migration_address(address, uri, listen):
     """A name is not listened on: at its own host it may mean the loopback."""
-    found = migration.parameters(data(destination_address=address), 0)
+    found = terms.parameters(data(destination_address=address), 0)
 
     assert (uri, listen) == (found["migrate_uri"], found.get("listen_address"))
 
@@ -66,4 +66,4 @@ def test_stream_goes_to_the_migration_address(address, uri, listen):
 @pytest.mark.parametrize(("limit", "given"), [(0, None), (8, 8)])
 def test_bandwidth_without_limit_is_not_given(limit, given):
     """0 would mean something else to libvirt."""
-    assert given == migration.parameters(data(), limit).get("bandwidth")
+    assert given == terms.parameters(data(), limit).get("bandwidth")
