@@ -157,8 +157,8 @@ class LiveMigrate(command.Show):
     def _order(self, server: api.Row, chosen: argparse.Namespace) -> str:
         body, version = order(chosen)
         path = f"/servers/{server['id']}/action"
-        self.client.send("POST", path, {"os-migrateLive": body}, version=version)
-        return newest(self.client, server)
+        answer = self.client.send("POST", path, {"os-migrateLive": body}, version=version)
+        return begun(answer) or newest(self.client, server)
 
 
 def order(chosen: argparse.Namespace) -> tuple[api.Row, str | None]:
@@ -174,6 +174,12 @@ def order(chosen: argparse.Namespace) -> tuple[api.Row, str | None]:
         )
     body["disk_over_commit"] = chosen.disk_over_commit
     return body, None if chosen.microversion_free else OVER_COMMIT
+
+
+def begun(answer: api.Answer) -> str | None:
+    """Give the id of the migration that an order began; Nova's own API does not tell."""
+    place, _, uuid = answer.headers.get("Location", "").rstrip("/").rpartition("/")
+    return uuid if place.endswith("/os-migrations") else None
 
 
 def arrived(client: api.Api, server: api.Row, move: api.Row, wanted: str | None) -> None:

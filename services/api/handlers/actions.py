@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from werkzeug import exceptions
 
 from common import errors
+from services.api import calls
 from services.api import schemas
 from services.api import versions
 from services.api.handlers import find
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 ASYNCHRONOUS: versions.Version = (2, 34)
 AUTO_BLOCK: versions.Version = (2, 25)
 
-Act = Callable[["Call", str, Any], None]
+Act = Callable[["Call", str, Any], "calls.Reply | None"]
 
 
 class Action(NamedTuple):
@@ -34,7 +35,7 @@ class Action(NamedTuple):
     schema: schemas.Schemas | None = None
 
 
-def act_on_server(call: Call, server_id: str) -> None:
+def act_on_server(call: Call, server_id: str) -> calls.Reply | None:
     """Do the one action that the body names."""
     name = _name(call.body)
     action = ACTIONS.get(name)
@@ -44,14 +45,17 @@ def act_on_server(call: Call, server_id: str) -> None:
     schemas.check(call.body, action.schema, call.version)
     with call.parts.database.read() as tx:
         find.server(call, tx, server_id)
-    action.act(call, server_id, call.body[name])
+    return action.act(call, server_id, call.body[name])
 
 
-def live_migrate(call: Call, server_id: str, wanted: dict[str, Any]) -> None:
-    """Move a running server; below 2.34 what speaks against it is the answer."""
+def live_migrate(call: Call, server_id: str, wanted: dict[str, Any]) -> calls.Reply:
+    """Move a running server; below 2.34 what speaks against it is the answer.
+
+    Location tells which migration was begun, where Nova's clients must guess.
+    """
     old = call.version < AUTO_BLOCK
     block = wanted["block_migration"]
-    call.parts.conductor.live_migrate(
+    move = call.parts.conductor.live_migrate(
         call.context,
         server_id,
         host=wanted["host"],
@@ -59,6 +63,7 @@ def live_migrate(call: Call, server_id: str, wanted: dict[str, Any]) -> None:
         disk_over_commit=old and parts.truth(wanted["disk_over_commit"]),
         wait=call.version < ASYNCHRONOUS,
     )
+    return calls.Reply(None, {"Location": f"{call.root}/os-migrations/{move.uuid}"})
 
 
 def _operation(name: str) -> Act:

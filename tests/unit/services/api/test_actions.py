@@ -1,8 +1,10 @@
 import pytest
 
+from common import objects
 from common.db import claims
 from common.db import moves
 from common.db import servers
+from tests import factories
 
 LIVE = {"host": None, "block_migration": "auto"}
 
@@ -107,9 +109,12 @@ def test_action_on_nothing_is_not_found(two):
 def test_live_migration_understands_every_form(two, monkeypatch, version, body, block, over_commit):
     """And waits for the checks below 2.34 only."""
     asked = {}
-    monkeypatch.setattr(
-        two.parts.conductor, "live_migrate", lambda *_args, **kwargs: asked.update(kwargs)
-    )
+
+    def begin(*_args: object, **kwargs: object) -> objects.Migration:
+        asked.update(kwargs)
+        return factories.migration()
+
+    monkeypatch.setattr(two.parts.conductor, "live_migrate", begin)
     server = two.server()
 
     act(two, server, {"os-migrateLive": body}, version)

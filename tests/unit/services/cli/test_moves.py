@@ -1,5 +1,6 @@
 import pytest
 
+from services.cli import api as apis
 from services.cli import moves
 
 UUID = "11111111-2222-4333-8444-555555555555"
@@ -39,6 +40,23 @@ def test_without_wait_the_id_is_told(tern, api, whimbrel):
 
     assert f"{MOVE}\n" == typed.out
     assert f"watch it with: whimbrel migration watch {MOVE}\n" == typed.err
+
+
+def test_the_answer_tells_which_migration_was_begun(tern, api, whimbrel):
+    """The API's own word is taken: no list is asked for, in which another may be newer."""
+    api.headers["POST", f"{PATH}/action"] = {"Location": f"{api.url}/v2.1{WHOLE}"}
+    api.answer("GET", WHOLE, move("preparing"))
+
+    typed = whimbrel("server", "live-migrate", "tern", "-f", "value", "-c", "id")
+
+    assert f"{MOVE}\n" == typed.out
+    assert ["/servers/detail", WHOLE] == [asked.path for asked in api.of("GET")]
+
+
+@pytest.mark.parametrize("location", ["", "http://api/v2.1/servers/7", "/os-migrations/"])
+def test_a_location_of_something_else_is_no_migration(location):
+    """An API that is not ours may answer with any; then the newest is looked up."""
+    assert moves.begun(apis.Answer({}, {"Location": location})) is None
 
 
 @pytest.mark.parametrize(
