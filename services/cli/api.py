@@ -21,6 +21,8 @@ NEWEST = "2.96"
 CONNECT_SECONDS = 5
 # Longer than the API waits for the checks of a live migration.
 ANSWER_SECONDS = 200
+# Reasons of so many hosts are too long for one line.
+SEVERAL = 2
 SCHEMES = ("http://", "https://")
 HINT = "name another with --endpoint or WHIMBREL_ENDPOINT"
 
@@ -99,14 +101,23 @@ def root(endpoint: str) -> str:
 
 def refusal(response: requests.Response) -> failures.Refused:
     """Make the API's error body, or whatever came instead of one, a sentence."""
-    sentences = [
-        part["message"]
-        for part in _body(response).values()
-        if isinstance(part, dict) and part.get("message")
+    parts = [
+        part for part in _body(response).values() if isinstance(part, dict) and part.get("message")
     ]
-    sentence = sentences[0] if sentences else f"the API answered {response.reason}"
+    part = parts[0] if parts else {"message": f"the API answered {response.reason}"}
+    sentence, hosts = by_host(part["message"], part.get("reasons"))
     request = response.headers.get("x-openstack-request-id", "")
-    return failures.Refused(sentence, response.status_code, request)
+    return failures.Refused(sentence, response.status_code, request, hosts)
+
+
+def by_host(sentence: str, reasons: object) -> tuple[str, list[str]]:
+    """Part a sentence that names several hosts from what each of them said."""
+    if not isinstance(reasons, Mapping) or len(reasons) < SEVERAL:
+        return sentence, []
+    lines = [f"{host}: {why}" for host, why in sorted(reasons.items())]
+    begin = min((sentence.find(line) for line in lines if line in sentence), default=len(sentence))
+    head = sentence[:begin].rstrip(" :;")
+    return (head, lines) if head else (sentence, [])
 
 
 def _auth(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class Failure(Exception):
     """The command cannot do what it was asked to; the sentence says why."""
@@ -22,7 +24,8 @@ class Unreachable(Failure):
 class Refused(Failure):
     """The API answered with an error; keeps its HTTP status."""
 
-    def __init__(self, sentence: str, status: int, request: str) -> None:
-        """Say the API's own sentence, its status and the request id to search logs for."""
-        super().__init__(f"{sentence} (HTTP {status}, {request or 'no request id'})")
+    def __init__(self, sentence: str, status: int, request: str, hosts: Sequence[str] = ()) -> None:
+        """Say the API's own sentence, its status, the request id, and a line for each host."""
+        answer = f"{sentence} (HTTP {status}, {request or 'no request id'})"
+        super().__init__("\n".join([answer, *(f"  {line}" for line in hosts)]))
         self.status = status

@@ -44,15 +44,17 @@ class Table:
     def __init__(self, url: str) -> None:
         self.url = url
         self.asked: list[Asked] = []
+        self.headers: dict[tuple[str, str], dict[str, str]] = {}
         self._answers: dict[tuple[str, str], list[tuple[int, Any]]] = {}
 
     def answer(self, method: str, path: str, *bodies: Any, status: int = 200) -> None:
         """Give these bodies in turn."""
         self._answers.setdefault((method, path), []).extend((status, body) for body in bodies)
 
-    def refuse(self, method: str, path: str, status: int, message: str) -> None:
+    def refuse(self, method: str, path: str, status: int, message: str, **more: Any) -> None:
         """Give an error body."""
-        self.answer(method, path, {"name": {"code": status, "message": message}}, status=status)
+        body = {"name": {"code": status, "message": message, **more}}
+        self.answer(method, path, body, status=status)
 
     def reply(self, asked: Asked) -> tuple[int, Any]:
         """Take the next answer."""
@@ -88,6 +90,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         status, answer = self.table.reply(asked)
         self.send_response(status)
         self.send_header("x-openstack-request-id", "req-1")
+        for name, value in self.table.headers.get((asked.method, asked.path), {}).items():
+            self.send_header(name, value)
         content = b"" if answer is None else json.dumps(answer).encode()
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
