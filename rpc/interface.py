@@ -61,7 +61,7 @@ def methods(interface: type[Interface]) -> dict[str, Method]:
     """Give every method declared by the interface, or by that of a manager, by name."""
     return {
         name: getattr(member, _MARK)
-        for kind in interface.__mro__
+        for kind in reversed(interface.__mro__)
         for name, member in vars(kind).items()
         if hasattr(member, _MARK)
     }

@@ -31,10 +31,15 @@ class Serializer(serializer.Serializer):  # type: ignore[misc]  # the library ha
     def serialize_entity(self, _context: object, entity: Any) -> Any:  # noqa: ANN401 - any value
         """Make plain values of whatever holds objects."""
         if isinstance(entity, base.Value):
-            return entity.obj_to_primitive(
-                target_version=self._pins.get(entity.obj_name(), entity.VERSION)
-            )
+            return self._pinned(entity.obj_to_primitive())
         return _each(entity, lambda inner: self.serialize_entity(None, inner))
+
+    def _pinned(self, primitive: Any) -> Any:  # noqa: ANN401 - any value
+        """Bring what is pinned one version back, the values inside of others too."""
+        made = _each(primitive, self._pinned)
+        if not isinstance(made, dict) or made.get("whimbrel.name") not in self._pins:
+            return made
+        return base.downgrade(made, self._pins[made["whimbrel.name"]])
 
     def deserialize_entity(self, _context: object, entity: Any) -> Any:  # noqa: ANN401 - any value
         """Make the objects again."""

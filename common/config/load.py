@@ -39,11 +39,13 @@ GROUPS = (
 def load(arguments: Sequence[str], program: str) -> cfg.ConfigOpts:
     """Read the process's options from its command line and configuration files.
 
+    A value that its option does not allow raises cfg.Error now, not when used.
     oslo.messaging reads options of its own from the global object, so the
     same files are given to it too.
     """
     conf = _options()
     conf(list(arguments), project="whimbrel", prog=program)
+    _read_all(conf)
     cfg.CONF([], project="whimbrel", prog=program, default_config_files=conf.config_file)
     return conf
 
@@ -69,6 +71,14 @@ def messaging() -> cfg.ConfigOpts:
 def list_opts() -> list[tuple[str | None, list[cfg.Opt]]]:
     """Give every option with its group, for the generated sample."""
     return [(group.GROUP, list(group.OPTIONS)) for group in GROUPS]
+
+
+def _read_all(conf: cfg.ConfigOpts) -> None:
+    """Have every value parsed and checked."""
+    for group, options in list_opts():
+        values = conf if group in {None, "DEFAULT"} else conf[group]
+        for option in options:
+            getattr(values, option.dest)
 
 
 def _options() -> cfg.ConfigOpts:

@@ -43,8 +43,7 @@ class Value(base.VersionedObject, base.ComparableVersionedObject):
         return copy
 
     def obj_make_compatible(self, primitive: dict[str, Any], target_version: str) -> None:
-        """Take out what the target version does not know yet."""
-        super().obj_make_compatible(primitive, target_version)
+        """Take out what the target version does not know yet; values inside are left alone."""
         for version, added in self.ADDED.items():
             if _number(version) > _number(target_version):
                 for name in added:
@@ -67,6 +66,20 @@ class Value(base.VersionedObject, base.ComparableVersionedObject):
         found: Self = super()._obj_from_primitive(context, objver, primitive)
         found.VERSION = cls.VERSION
         return found
+
+
+def downgrade(primitive: dict[str, Any], version: str) -> dict[str, Any]:
+    """Give a value that is on the wire already as an older version knows it."""
+    (kind,) = base.VersionedObjectRegistry.obj_classes()[primitive["whimbrel.name"]]
+    data = dict(primitive["whimbrel.data"])
+    kind().obj_make_compatible(data, version)
+    changes = [name for name in primitive.get("whimbrel.changes", []) if name in data]
+    return {
+        **primitive,
+        "whimbrel.version": version,
+        "whimbrel.data": data,
+        "whimbrel.changes": changes,
+    }
 
 
 def previous(version: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -102,7 +103,10 @@ class Manager(conductor.Conductor):
         del context
         with self._deps.database.write() as tx:
             for one in progress:
-                if rows.progress(tx, one):
+                if not rows.progress(tx, one):
+                    continue
+                # Who took it over owns it; the others of this message are told all the same.
+                with contextlib.suppress(errors.StaleWrite):
                     rows.renew(tx, one.migration_uuid, host, moves.lease(self._deps))
 
     def report(

@@ -374,21 +374,6 @@ def test_server_that_does_not_run_cannot_move_live(stage):
         stage.migrate(server.uuid, "host2")
 
 
-def test_server_moves_once_at_a_time(stage):
-    """A second move, or any operation, is refused with the task."""
-    server = stage.boot(stages.LARGE)
-    move = stage.migrate(server.uuid, "host2")
-
-    with pytest.raises(errors.WrongState, match="task_state migrating"):
-        stage.migrate(server.uuid, "host3")
-    with pytest.raises(errors.WrongState, match="task_state migrating"):
-        stage.conductor.operate(context.admin(), server.uuid, "stop")
-
-    stage.reached(move, states.Move.RUNNING)
-    stage.conductor.abort_migration(context.admin(), server.uuid, move)
-    stage.ended(move)
-
-
 def test_progress_never_goes_back(stage):
     """I9: the row's percent rises while the move runs."""
     server = stage.boot(1200)

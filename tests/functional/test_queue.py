@@ -142,6 +142,21 @@ def test_running_move_is_aborted(stage):
     assert ["host1"] == stage.world.running(guest.uuid)
 
 
+def test_server_moves_once_at_a_time(stage):
+    """A second move, or any operation, is refused with the task."""
+    server = stage.boot(stages.LARGE)
+    move = stage.migrate(server.uuid, "host2")
+
+    with pytest.raises(errors.WrongState, match="task_state migrating"):
+        stage.migrate(server.uuid, "host3")
+    with pytest.raises(errors.WrongState, match="task_state migrating"):
+        stage.conductor.operate(context.admin(), server.uuid, "stop")
+
+    stage.reached(move, states.Move.RUNNING)
+    stage.conductor.abort_migration(context.admin(), server.uuid, move)
+    stage.ended(move)
+
+
 def test_preparing_move_is_aborted(stage, held_preparation):
     """It does not begin once the destination is ready."""
     guest = stage.boot(stages.LARGE)

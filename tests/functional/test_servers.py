@@ -123,7 +123,7 @@ def test_host_that_is_down_is_told_nothing(stage):
     server = stage.boot()
     stage.mark("host1", forced_down=True)
 
-    with pytest.raises(errors.WrongState, match="host1.*forced down"):
+    with pytest.raises(errors.WrongState, match=r"host1.*forced down"):
         stage.conductor.operate(context.admin(), server.uuid, "stop")
 
     assert server == stage.server(server.uuid)

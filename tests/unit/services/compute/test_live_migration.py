@@ -1,0 +1,216 @@
+"""The source's part of a move, with a simulated hypervisor and a conductor of paper.
+
+What all services make of it together is in tests/functional.
+"""
+
+from typing import cast
+
+import pytest
+
+from common import clock
+from common import context
+from common import errors
+from common import objects
+from common import states
+from common.config import load
+from rpc import bus
+from rpc import conductor
+from services.compute import cache
+from services.compute import concurrency
+from services.compute import live_migration
+from services.compute.deps import Deps
+from services.compute.reporter import Reporter
+from services.compute.virt import driver as contract
+from services.compute.virt.simulated import driver
+from services.compute.virt.simulated import world as worlds
+from tests import factories
+from tests import waiting
+
+FILES = contract.Files(None, None, None)
+
+
+class Conductor:
+    """Keeps the move's row as the real one does: status by compare-and-swap."""
+
+    def __init__(self, migration) -> None:
+        self.row = migration
+        self.reports: list[objects.MoveReport] = []
+
+    def move_report(self, context, report):
+        self.reports.append(report)
+        if self.row.status not in report.expected:
+            raise errors.StaleWrite(f"it is {self.row.status}")
+        self.row = self.row.replace(status=report.status)
+        return self.row
+
+
+class Peer:
+    """The destination's compute, straight on its driver."""
+
+    def __init__(self, made: driver.Driver) -> None:
+        self.driver = made
+        self.calls: list[str] = []
+
+    def pre_live_migration(self, context, instance, migration):
+        self.calls.append("prepare")
+        return self.driver.prepare(instance, migration.data, FILES)
+
+    def post_live_migration_at_destination(self, context, instance, migration):
+        self.calls.append("finish")
+        return int(self.driver.finish(instance, migration.data))
+
+    def rollback_live_migration_at_destination(self, context, instance, migration):
+        self.calls.append("undo")
+        self.driver.undo(instance, migration.data)
+
+
+class Bus:
+    """Leads to the one peer."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+
+    def client(self, kind, server):
+        assert "host2" == server
+        return self.peer
+
+
+class Stage:
+    """A guest on host1 that is to go to host2, and who is asked about it."""
+
+    def __init__(self, tmp_path, memory_mb=64, timeout=0) -> None:
+        self.world = worlds.World(clock.SystemClock())
+        conf = {
+            host: load.private(
+                {
+                    "host": host,
+                    "simulated.rate": 2000.0,
+                    "image.cache": str(tmp_path),
+                    "libvirt.live_migration_completion_timeout": timeout,
+                }
+            )
+            for host in ("host1", "host2")
+        }
+        drivers = {host: driver.Driver(conf[host], self.world) for host in conf}
+        self.server = factories.instance(flavor=factories.flavor(memory_mb=memory_mb))
+        drivers["host1"].build(self.server, FILES)
+        data = objects.LibvirtLiveMigrateData(
+            migration_uuid="m", destination_address="host2", is_shared=False, block_migration=True
+        )
+        self.migration = factories.migration(
+            uuid="m", status=states.Move.PREPARING, destination="host2", data=data
+        )
+        self.conductor = Conductor(self.migration)
+        self.peer = Peer(drivers["host2"])
+        self.outgoing = live_migration.Outgoing(
+            Deps(
+                conf["host1"],
+                drivers["host1"],
+                cache.Cache(conf["host1"]),
+                concurrency.plain(),
+                Reporter("host1", cast("conductor.Conductor", self.conductor)),
+                cast("bus.Bus", Bus(self.peer)),
+                clock.SystemClock(),
+            )
+        )
+
+    def start(self):
+        self.outgoing.start(context.admin(), self.server, self.migration)
+
+    def over(self):
+        """Wait until the source has forgotten the move."""
+
+        def gone():
+            try:
+                self.outgoing.abort("m")
+            except errors.WrongState:
+                return True
+            return False
+
+        waiting.until(lambda: self.conductor.row.status in states.TERMINAL, "the move ended")
+        waiting.until(gone, "the source is done with it")
+        return self.conductor.row.status
+
+
+@pytest.fixture
+def make(tmp_path):
+    return lambda **values: Stage(tmp_path, **values)
+
+
+def test_reports_come_in_order(make):
+    """Running, post-migrating, completed; each once, with the steps since."""
+    stage = make()
+
+    stage.start()
+
+    assert states.Move.COMPLETED == stage.over()
+    assert ["running", "post-migrating", "completed"] == [
+        report.status for report in stage.conductor.reports
+    ]
+    assert ["prepare", "finish"] == stage.peer.calls
+    assert ["host2"] == stage.world.running(stage.server.uuid)
+
+
+def test_move_that_takes_too_long_is_aborted(make):
+    """The limit grows with the guest: seconds per GiB, two GiB at least."""
+    stage = make(memory_mb=20_000, timeout=1)
+    moved = stage.outgoing
+    limit = live_migration.POLL
+
+    stage.start()
+    move = moved._going["m"]
+    move._time_limit = lambda: limit
+
+    assert states.Move.CANCELLED == stage.over()
+    assert "not finished within" in stage.conductor.reports[-1].error_message
+    assert ["host1"] == stage.world.running(stage.server.uuid)
+
+
+@pytest.mark.parametrize(
+    ("memory_mb", "timeout", "limit"), [(512, 800, 1600), (8192, 800, 7200), (8192, 0, 0)]
+)
+def test_time_limit_grows_with_the_guest(make, memory_mb, timeout, limit):
+    """Memory and a copied disk of 1 GiB; no limit when the option is 0."""
+    stage = make(memory_mb=memory_mb, timeout=timeout)
+    move = live_migration._Move(
+        stage.outgoing._deps, context.admin(), stage.server, stage.migration
+    )
+
+    assert limit == move._time_limit()
+
+
+def test_another_decision_takes_the_preparation_back(make):
+    """The row was cancelled while the destination got ready: nothing begins."""
+    stage = make()
+    stage.conductor.row = stage.migration.replace(status=states.Move.CANCELLED)
+
+    stage.start()
+    stage.over()
+
+    assert ["prepare", "undo"] == stage.peer.calls
+    assert set() == stage.world.host("host2").files
+    assert ["host1"] == stage.world.running(stage.server.uuid)
+
+
+def test_destination_without_an_answer_fails_the_move(make):
+    """Also when it cannot be told to undo."""
+    stage = make()
+    stage.world.plant("host2", "prepare", errors.NoAnswer("host2 did not answer"))
+    stage.world.plant("host2", "undo", errors.NoAnswer("host2 did not answer"))
+
+    stage.start()
+
+    assert states.Move.FAILED == stage.over()
+    last = stage.conductor.reports[-1]
+    assert ("no_answer", "pre_live_migration", "host2") == (
+        last.error_code,
+        last.failed_step,
+        last.failed_host,
+    )
+    assert ["failed", "failed"] == [step.state for step in last.steps]
+
+
+def test_abort_of_what_does_not_go_on_is_refused(make):
+    """The sentence names the move."""
+    with pytest.raises(errors.WrongState, match="m is not going on"):
+        make().outgoing.abort("m")
