@@ -5,6 +5,7 @@ import pathlib
 import threading
 from collections.abc import Iterator
 
+import libvirt
 import pytest
 
 from common import errors
@@ -16,6 +17,7 @@ from deploy.lab import probe
 from deploy.lab import waiting
 from deploy.lab.guest import build
 from services.compute.virt import driver
+from services.compute.virt.libvirt import checks
 from tests import factories
 from tests.integration import driver_host
 from tests.integration import labs
@@ -438,6 +440,19 @@ def test_host_is_measured(host1, server):
     )
     assert found.disk_available_least < found.local_gb
     assert [server.uuid] == [guest.uuid for guest in host1.guests()]
+
+
+def test_missing_features_of_the_processor_are_named(lab, host1):
+    """A guest goes only where every feature that it was promised exists."""
+    opened = libvirt.open(lab.env()["WHIMBREL_LAB_URI_HOST1"])
+    qemu64, penryn, nehalem = (
+        f"<cpu><model>{model}</model></cpu>" for model in ("qemu64", "Penryn", "Nehalem")
+    )
+
+    assert [] == checks.missing(opened, "qemu", qemu64, host1.capacity().facts.cpu)
+    assert [] == checks.missing(opened, "qemu", penryn, nehalem)
+    assert ["popcnt", "sse4.2"] == checks.missing(opened, "qemu", nehalem, penryn)
+    opened.close()
 
 
 def test_unknown_guest_is_told_as_such(host1):

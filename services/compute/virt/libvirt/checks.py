@@ -213,12 +213,21 @@ def cpu(connection: libvirt.virConnect, guest: Running, there: objects.HostFacts
     """
     if guest.virt_type == "qemu" or guest.cpu is None or not there.cpu:
         return
-    has = _features(connection, ET.tostring(guest.cpu, encoding="unicode"))
-    lacking = sorted(has - _features(connection, there.cpu))
+    given = ET.tostring(guest.cpu, encoding="unicode")
+    lacking = missing(connection, guest.virt_type, given, there.cpu)
     if lacking:
         raise errors.IncompatibleCpu(
             f"the destination's processor lacks {', '.join(lacking)}, which the guest uses"
         )
+
+
+def missing(connection: libvirt.virConnect, virt_type: str, guest: str, there: str) -> list[str]:
+    """The features of a guest's processor that another host's lacks.
+
+    Both are written out by this host's libvirt, which leaves out what it
+    cannot give itself: the guest that runs here has none of that.
+    """
+    return sorted(_features(connection, virt_type, guest) - _features(connection, virt_type, there))
 
 
 def seen(instances: Path, name: str) -> bool:
@@ -287,10 +296,10 @@ def _local(disk: ET.Element) -> bool:
     )
 
 
-def _features(connection: libvirt.virConnect, cpu: str) -> frozenset[str]:
+def _features(connection: libvirt.virConnect, virt_type: str, cpu: str) -> frozenset[str]:
     """Every feature of a processor, those its model implies too."""
     whole = connection.baselineHypervisorCPU(
-        None, None, None, None, [cpu], libvirt.VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES
+        None, None, None, virt_type, [cpu], libvirt.VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES
     )
     found = ET.fromstring(whole).iterfind("feature")
     return frozenset(

@@ -56,3 +56,24 @@ def test_without_the_device_there_is_no_kvm(tmp_path, monkeypatch):
 
     assert not kvm.run(tmp_path / "rom")
     assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [(f"exit {kvm.PROVEN}", True), ("exit 1", False), ("exec sleep 60", False)],
+    ids=["ran", "failed", "hung"],
+)
+def test_only_a_guest_that_ended_by_itself_proves_kvm(tmp_path, monkeypatch, script, expected):
+    """One that fails, and one that hangs, do not; no file stays."""
+    emulator = tmp_path / "emulator"
+    emulator.write_text(f"#!/bin/sh\n{script}\n")
+    emulator.chmod(0o755)
+    processors = tmp_path / "cpuinfo"
+    processors.write_text("flags : vmx\n")
+    monkeypatch.setattr(kvm, "DEVICE", emulator)
+    monkeypatch.setattr(kvm, "PROCESSORS", processors)
+    monkeypatch.setattr(kvm, "EMULATOR", str(emulator))
+    monkeypatch.setattr(kvm, "LIMIT", 0.5)
+
+    assert expected == kvm.run(tmp_path / "rom")
+    assert not (tmp_path / "rom").exists()
