@@ -9,6 +9,7 @@ before they are dispatched: a crash loses them, so every cast is safe to lose.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import Any
 from typing import cast
@@ -44,6 +45,8 @@ AWAY = (
     messaging.ClientSendError,
     ConnectionError,
 )
+
+NOBODY = messaging.Target(topic="nobody", version="1.0")
 
 
 class Bus:
@@ -82,6 +85,20 @@ class Bus:
         )
         made.conf.set_override("executor_thread_pool_size", threads)
         return made
+
+    def open(self) -> None:
+        """Open the queue of answers now, waiting for the broker as long as it takes.
+
+        oslo.messaging opens it at the first call, and waits for a lost broker
+        without end then; a call on an open one is refused in time. A service
+        that reports has done it with its first report.
+        """
+        client = messaging.get_rpc_client(self._transport, NOBODY, retry=0).prepare(
+            timeout=1, transport_options=messaging.TransportOptions(at_least_once=True)
+        )
+        # Nobody listens: the message comes back, and the queue of answers stays.
+        with contextlib.suppress(exceptions.MessageUndeliverable, messaging.MessagingTimeout):
+            client.call({}, "nothing")
 
     def close(self) -> None:
         """Let the connections go."""

@@ -47,6 +47,7 @@ def serve(conf: ConfigOpts) -> None:
     wait(database)
     broker.wait(conf)
     bus = buses.Bus(conf)
+    bus.open()
     with running(conf, bus, database, clocks.SystemClock()):
         service.until_stopped()
     bus.close()

@@ -1,8 +1,11 @@
 import re
 
 import pytest
+import werkzeug.test
 
 from common import errors
+from common.db import engine
+from services.api import app
 from services.api import faults
 
 
@@ -96,6 +99,18 @@ def test_part_that_is_away_is_unavailable_for_now(api, monkeypatch):
 
     assert 503 == response.status_code
     assert "5" == response.headers["Retry-After"]
+
+
+def test_database_that_is_away_is_unavailable_for_now(api, tmp_path):
+    """Without a word of SQL."""
+    away = engine.Database(f"sqlite:///{tmp_path}/nowhere/whimbrel.db")
+    client = werkzeug.test.Client(app.make(api.parts._replace(database=away)))
+
+    response = client.get("/v2.1/servers/detail")
+
+    assert 503 == response.status_code
+    assert "database" in response.json["serviceUnavailable"]["message"]
+    assert "SELECT" not in response.text
 
 
 def test_reasons_of_every_host_are_told(api, monkeypatch):
