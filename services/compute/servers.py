@@ -59,13 +59,20 @@ class Servers:
     ) -> None:
         turn = self._turns.take(context, instance, operation)
         if turn is None:
-            LOG.info("server %s: %s goes on or is done already", instance.uuid, operation)
+            self._repeat(context, instance, operation)
             return
         try:
-            error = self._attempt(instance, operation, act)
+            turn.error = self._attempt(instance, operation, act)
         finally:
             self._turns.end(turn)
-        self._tell(turn.context, turn.instance, operation, error)
+        self._tell(turn.context, turn.instance, operation, turn.error)
+
+    def _repeat(self, context: Context, instance: objects.Instance, operation: str) -> None:
+        """Report once more what is done; whoever asks again has not heard of it."""
+        LOG.info("server %s: %s goes on or is done already", instance.uuid, operation)
+        done = self._turns.done(instance)
+        if done is not None:
+            self._tell(context, instance, operation, done.error)
 
     def _attempt(
         self,

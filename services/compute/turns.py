@@ -9,9 +9,11 @@ from __future__ import annotations
 import collections
 import dataclasses
 import threading
+from typing import NamedTuple
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from common import errors
     from common import objects
     from common.context import Context
 
@@ -27,6 +29,14 @@ class Turn:
     context: Context
     instance: objects.Instance
     operation: str
+    error: errors.Error | None = None
+
+
+class Done(NamedTuple):
+    """How the last work on a server ended."""
+
+    generation: int
+    error: errors.Error | None
 
 
 class Turns:
@@ -35,7 +45,7 @@ class Turns:
     def __init__(self) -> None:
         """Begin with nothing going on and nothing done."""
         self._going: dict[str, Turn] = {}
-        self._done: collections.OrderedDict[str, int] = collections.OrderedDict()
+        self._done: collections.OrderedDict[str, Done] = collections.OrderedDict()
         self._free = threading.Condition()
 
     def take(self, context: Context, instance: objects.Instance, operation: str) -> Turn | None:
@@ -46,7 +56,8 @@ class Turns:
                 self._again(going, context, instance)
                 return None
             self._free.wait_for(lambda: instance.uuid not in self._going)
-            if instance.generation <= self._done.get(instance.uuid, -1):
+            done = self._done.get(instance.uuid)
+            if done is not None and instance.generation <= done.generation:
                 return None
             turn = Turn(context, instance, operation)
             self._going[instance.uuid] = turn
@@ -57,11 +68,17 @@ class Turns:
         uuid = turn.instance.uuid
         with self._free:
             del self._going[uuid]
-            self._done[uuid] = turn.instance.generation
+            self._done[uuid] = Done(turn.instance.generation, turn.error)
             self._done.move_to_end(uuid)
             while len(self._done) > REMEMBERED:
                 self._done.popitem(last=False)
             self._free.notify_all()
+
+    def done(self, instance: objects.Instance) -> Done | None:
+        """Give how this very work ended, if it was the last."""
+        with self._free:
+            done = self._done.get(instance.uuid)
+        return done if done is not None and done.generation == instance.generation else None
 
     def _again(self, going: Turn, context: Context, instance: objects.Instance) -> None:
         if instance.generation > going.instance.generation:

@@ -17,6 +17,7 @@ from rpc import broker
 from rpc import service
 from rpc.bus import Bus
 from rpc.scheduler import Scheduler
+from services.conductor import lost
 from services.conductor import queue
 from services.conductor.deps import Deps
 from services.conductor.manager import Manager
@@ -77,7 +78,8 @@ def _tick(deps: Deps, stop: threading.Event) -> None:
     while not stop.wait(deps.conf.conductor.tick):
         try:
             queue.tick(deps)
+            lost.tick(deps)
         except errors.Error as trouble:
-            LOG.warning("the queue is looked at again in a moment: %s", trouble)
+            LOG.warning("moves and servers are looked at again in a moment: %s", trouble)
         except Exception:
-            LOG.exception("looking at the queue failed")
+            LOG.exception("looking after moves and servers failed")

@@ -97,6 +97,15 @@ def ended(
     _fail(deps, context, instance, operation, error, power)
 
 
+def orphaned(deps: Deps, context: Context, instance: objects.Instance) -> None:
+    """End a server whose conductor is gone before it had a host."""
+    gone = errors.NoAnswer(
+        f"the conductor that looked for a host for server {instance.uuid} is gone; "
+        "delete the server and create it again"
+    )
+    _fail(deps, context, instance, BUILD, gone, states.Power.NOSTATE)
+
+
 def settle(
     deps: Deps, context: Context, instance: objects.Instance, operation: str, power: int
 ) -> None:
@@ -211,8 +220,11 @@ def _settle_on(
 def _fail_build(
     deps: Deps, context: Context, instance: objects.Instance, error: errors.Error
 ) -> None:
-    with deps.database.read() as tx:
+    """Write why there is no guest, unless the server was given up meanwhile."""
+    with deps.database.write() as tx:
         now = servers.get(tx, instance.uuid, deleted=True)
+        if now.vm_state != states.Vm.BUILDING:
+            claims.release(tx, instance.uuid)
     if now.task_state == states.Task.SPAWNING:
         _fail(deps, context, now, BUILD, error, states.Power.NOSTATE)
 
