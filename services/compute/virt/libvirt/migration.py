@@ -104,14 +104,7 @@ class Migration:
             self._found.pop(uuid, None)
         if not gone:
             records.drop(self._here.instances, LEAVING, data.migration_uuid)
-        why = NOTHING if failure is None or gone else failure
-        return driver.JobEnd(
-            gone=gone,
-            cancelled=why.cancelled,
-            reason=why.reason,
-            downtime_ms=statistics.get("downtime"),
-            job_ms=statistics.get("time_elapsed"),
-        )
+        return conclude(gone, failure, statistics)
 
     def job(self, uuid: str) -> objects.MigrationProgress | None:
         """Ask libvirt once for the job's statistics; None when no move is going on."""
@@ -222,6 +215,22 @@ class Migration:
                     return None
                 raise
         return state, reason
+
+
+def conclude(
+    gone: bool,  # noqa: FBT001 - the first field of what is made
+    failure: Failure | None,
+    statistics: Statistics,
+) -> driver.JobEnd:
+    """Say how a job ended; a guest that is gone needs no reason."""
+    why = NOTHING if failure is None or gone else failure
+    return driver.JobEnd(
+        gone=gone,
+        cancelled=why.cancelled,
+        reason=why.reason,
+        downtime_ms=statistics.get("downtime"),
+        job_ms=statistics.get("time_elapsed"),
+    )
 
 
 def explain(error: libvirt.libvirtError) -> Failure:
