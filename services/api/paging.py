@@ -12,6 +12,9 @@ from common import errors
 if TYPE_CHECKING:
     from services.api.calls import Call
 
+# A longer number is larger than any max_limit.
+DIGITS = 9
+
 
 def limit(call: Call) -> int:
     """Give how many rows to show: what was asked for, but never more than max_limit."""
@@ -21,7 +24,7 @@ def limit(call: Call) -> int:
         return most
     if not wanted.isascii() or not wanted.isdigit():
         raise errors.Invalid(f"limit must be a whole number of 0 or more, not {wanted}")
-    return min(int(wanted), most)
+    return most if len(wanted) > DIGITS else min(int(wanted), most)
 
 
 def marker(call: Call) -> str | None:
@@ -36,11 +39,13 @@ def moment(call: Call, name: str) -> datetime.datetime | None:
         return None
     try:
         found = datetime.datetime.fromisoformat(wanted)
-    except ValueError as wrong:
+        if found.tzinfo is None:
+            return found.replace(tzinfo=datetime.UTC)
+        return found.astimezone(datetime.UTC)
+    except (ValueError, OverflowError) as wrong:
         raise errors.Invalid(
             f"{name} must be a time such as 2026-01-31T12:00:00Z, not {wanted}"
         ) from wrong
-    return found if found.tzinfo else found.replace(tzinfo=datetime.UTC)
 
 
 def answer(

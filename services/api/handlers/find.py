@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from common.db.engine import Tx
     from services.api.calls import Call
 
+# More do not fit into a column of any database.
+DIGITS = 18
+
 
 def server(call: Call, tx: Tx, uuid: str, *, deleted: bool = False) -> objects.Instance:
     """Give one of the user's servers; to others it does not exist."""
@@ -25,9 +28,21 @@ def server(call: Call, tx: Tx, uuid: str, *, deleted: bool = False) -> objects.I
     return found
 
 
+def number(text: str) -> int | None:
+    """Read a number that a row can have, or give None."""
+    plain = text.isascii() and text.isdigit() and len(text) <= DIGITS
+    return int(text) if plain else None
+
+
+def any_move(tx: Tx, key: str) -> objects.Migration:
+    """Give a move by its number or uuid."""
+    row = number(key)
+    return moves.get(tx, key) if row is None else moves.get_by_id(tx, row)
+
+
 def move(tx: Tx, server_uuid: str, key: str) -> objects.Migration:
     """Give a move of this server, by its number or uuid."""
-    found = moves.get_by_id(tx, int(key)) if key.isdigit() else moves.get(tx, key)
+    found = any_move(tx, key)
     if found.instance_uuid != server_uuid:
         raise errors.MigrationNotFound(
             f"server {server_uuid} has no migration {key}; see: whimbrel migration list"

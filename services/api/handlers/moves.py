@@ -138,10 +138,7 @@ def list_moves(call: Call) -> JSON:
 def show_move(call: Call, migration_id: str) -> JSON:
     """Give all that is known of one move, by its uuid or number; a route of our own."""
     with call.parts.database.read() as tx:
-        if migration_id.isdigit():
-            move = moves.get_by_id(tx, int(migration_id))
-        else:
-            move = moves.get(tx, migration_id)
+        move = find.any_move(tx, migration_id)
         steps = journal.steps(tx, move.uuid)
     return {"migration": views.whole(move, steps)}
 

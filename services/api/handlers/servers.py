@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from typing import TYPE_CHECKING
 
+from common import errors
 from common.db import servers
 from services.api import paging
 from services.api.handlers import find
@@ -140,7 +141,12 @@ def _value(name: str, wanted: str) -> object:
     """Take a reference for its last part; clients send image and flavor as URLs too."""
     if name in {"image", "flavor"}:
         return wanted.rstrip("/").rpartition("/")[2]
-    return int(wanted) if name == "power_state" and wanted.isdigit() else wanted
+    if name != "power_state":
+        return wanted
+    power = find.number(wanted)
+    if power is None:
+        raise errors.Invalid(f"power_state must be one of Nova's numbers, not {wanted}")
+    return power
 
 
 def _deleted(call: Call) -> bool | None:

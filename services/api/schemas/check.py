@@ -50,11 +50,14 @@ class Wrong(Protocol):
 
 
 def load(data: bytes) -> Any:  # noqa: ANN401 - JSON
-    """Read JSON; NaN and its like are none."""
+    """Read JSON; NaN and its like are none, and half a character is no text."""
     try:
-        return json.loads(data, parse_constant=_no_number)
+        found = json.loads(data, parse_constant=_no_number)
+        # A lone surrogate can be written in JSON, but neither sent nor kept.
+        json.dumps(found, ensure_ascii=False).encode()
     except RecursionError as deep:
         raise errors.Invalid("the body is nested too deeply") from deep
+    return found
 
 
 def check(body: object, schemas: Schemas | None, version: versions.Version) -> None:

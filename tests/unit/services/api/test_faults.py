@@ -109,7 +109,8 @@ def test_database_that_is_away_is_unavailable_for_now(api, tmp_path):
     response = client.get("/v2.1/servers/detail")
 
     assert 503 == response.status_code
-    assert "database" in response.json["serviceUnavailable"]["message"]
+    (fault,) = (response.json or {}).values()
+    assert "database" in fault["message"]
     assert "SELECT" not in response.text
 
 
@@ -137,3 +138,33 @@ def test_network_dialect_has_its_own_shape(api):
 
     assert 404 == response.status_code
     assert "unknown" in response.json["NeutronError"]["message"]
+
+
+@pytest.mark.parametrize("version", ["2.1", "2.90"])
+@pytest.mark.parametrize(
+    ("method", "path", "data", "status"),
+    [
+        (
+            "POST",
+            "/flavors",
+            r'{"flavor": {"name": "\udcff", "ram": 1, "vcpus": 1, "disk": 1}}',
+            400,
+        ),
+        ("PUT", "/os-services/disable", r'{"host": "\udcff", "binary": "nova-compute"}', 400),
+        ("GET", "/servers?changes-since=9999-12-31T23:59:59-14:00", None, 400),
+        ("GET", "/servers?changes-since=0001-01-01T00:00:00%2B14:00", None, 400),
+        ("GET", "/servers?power_state=99999999999999999999", None, 400),
+        ("GET", "/servers?power_state=%C2%B2", None, 400),
+        ("GET", "/servers?limit=" + "9" * 5000, None, 200),
+        ("GET", "/os-migrations/99999999999999999999", None, 404),
+        ("GET", "/os-migrations/%C2%B2", None, 404),
+    ],
+)
+def test_what_no_database_can_keep_is_the_users_fault(api, method, path, data, status, version):
+    """Half a character, a time outside of time, a number without end."""
+    headers = {"OpenStack-API-Version": f"compute {version}"}
+    response = api.client.open(
+        f"/v2.1{path}", method=method, data=data, headers=headers, content_type="application/json"
+    )
+
+    assert status == response.status_code, response.text
