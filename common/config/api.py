@@ -22,7 +22,8 @@ OPTIONS = [
     cfg.StrOpt(
         "http_basic_file",
         default="/etc/whimbrel/htpasswd",
-        help="File of NAME:BCRYPT-HASH lines (htpasswd -B), read again when it changes.",
+        help="File of NAME:BCRYPT-HASH lines (htpasswd -B), read again when it changes. A user "
+        "is an administrator unless the line goes on with :ROLE,ROLE.",
     ),
     cfg.IntOpt(
         "threads",
