@@ -10,6 +10,11 @@ def new() -> str:
     return str(uuid.uuid4())
 
 
+def derive(parent: str, number: int) -> str:
+    """Make the uuid that always follows from a uuid and a number."""
+    return str(uuid.uuid5(uuid.UUID(parent), str(number)))
+
+
 def request() -> str:
     """Make a request id in the form that OpenStack clients print."""
     return f"req-{uuid.uuid4()}"

@@ -34,7 +34,8 @@ def hold(stage: stages.Stage) -> None:
     """Fail unless every invariant holds, a moment from now at the latest."""
     with contextlib.suppress(AssertionError):
         waiting.until(lambda: not list(_broken(stage)), "everything holds", SOON)
-    assert [] == list(_broken(stage))
+    broken = list(_broken(stage))
+    assert not broken, "\n".join(broken)
 
 
 def _broken(stage: stages.Stage) -> Iterator[str]:

@@ -32,6 +32,12 @@ def require(deps: Deps, tx: Tx, host: str, purpose: str) -> objects.ComputeNode:
     return found
 
 
+def given_up(deps: Deps, tx: Tx, host: str) -> bool:
+    """Tell whether an operator said that the host is down, whatever it reports."""
+    service = node(deps, tx, host).service
+    return service is not None and bool(service.forced_down)
+
+
 def _silence(deps: Deps, found: objects.ComputeNode) -> str:
     service = found.service
     if service is None or service.last_seen is None:

@@ -59,5 +59,4 @@ def _send(deps: Deps, context: Context, server: objects.Instance) -> None:
     if server.task_state == states.Task.SPAWNING:
         deps.compute(server.host).build_server(context, server)
         return
-    operation = OPERATIONS[states.Task(str(server.task_state))]
-    deps.compute(server.host).operate(context, server, operation)
+    stationary.order(deps, context, server, OPERATIONS[states.Task(str(server.task_state))])

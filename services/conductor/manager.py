@@ -57,7 +57,7 @@ class Manager(conductor.Conductor):
         """Take a host's report of an operation."""
         error = errors.rebuild(error_code, error_message or "", {}) if error_code else None
         LOG.debug("server %s: %s reports that %s ended", server, host, operation)
-        servers.ended(self._deps, context, server, operation, generation, error, power_state)
+        servers.ended(self._deps, context, server, host, operation, generation, error, power_state)
 
     def live_migrate(
         self,

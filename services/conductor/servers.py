@@ -31,6 +31,10 @@ OBSERVED = {
     states.Power.PAUSED: states.Vm.PAUSED,
     states.Power.SHUTDOWN: states.Vm.STOPPED,
 }
+# Work on a server that its delete need not wait for; a move is aborted first.
+INTERRUPTED = frozenset({states.Task.SPAWNING, *(row.during for row in states.OPERATIONS.values())})
+# What a build that was given up may be when its guest turns up after all.
+GIVEN_UP = frozenset({states.Vm.ERROR, states.Vm.DELETED})
 # Starting afresh gives a new run token: two runs of one guest can be told apart.
 FRESH_RUN = frozenset({"start", "reboot_hard"})
 
@@ -59,27 +63,32 @@ def operate(deps: Deps, context: Context, server: str, operation: str) -> None:
     with deps.database.write() as tx:
         before = servers.get(tx, server)
         _check(before, operation, row)
-        if before.host is not None:
-            _check_reachable(deps, tx, before, operation)
-        changes = {"run_token": ids.new()} if operation in FRESH_RUN else {}
+        reachable = _reachable(deps, tx, before, operation)
         after = servers.change(
             tx,
             server,
             expect={"vm_state": before.vm_state, "task_state": before.task_state},
             task_state=row.during,
-            **changes,
         )
         journal.start(tx, action(deps, context, server, operation))
-    if after.host is None:
+    if not reachable:
         settle(deps, context, after, operation, states.Power.NOSTATE)
         return
     _send(deps, context, before, after, operation)
+
+
+def order(deps: Deps, context: Context, instance: objects.Instance, operation: str) -> None:
+    """Tell the server's host to do it; the order may be repeated word for word."""
+    if operation in FRESH_RUN:
+        instance = instance.replace(run_token=_next_run(instance))
+    deps.compute(str(instance.host)).operate(context, instance, operation)
 
 
 def ended(
     deps: Deps,
     context: Context,
     server: str,
+    host: str,
     operation: str,
     generation: int,
     error: errors.Error | None,
@@ -88,13 +97,37 @@ def ended(
     """Take a host's report of an operation; one that is late or repeated changes nothing."""
     with deps.database.read() as tx:
         instance = servers.get(tx, server, deleted=True)
-    if instance.generation != generation:
+    task = states.Task.SPAWNING if operation == BUILD else states.OPERATIONS[operation].during
+    if instance.generation != generation or instance.task_state != task:
         LOG.info("server %s: a late report of %s is ignored", server, operation)
+        if operation == BUILD and error is None:
+            _take_back(deps, context, instance, host)
         return
     if error is None:
         settle(deps, context, instance, operation, power)
         return
     _fail(deps, context, instance, operation, error, power)
+
+
+def _take_back(deps: Deps, context: Context, instance: objects.Instance, host: str) -> None:
+    """Have a guest removed that was built after its server was given up."""
+    if instance.vm_state not in GIVEN_UP or instance.launched_at is not None:
+        return
+    LOG.warning("server %s: its guest on %s came too late and is removed", instance.uuid, host)
+    _remove(deps, context, instance, host)
+
+
+def _remove(deps: Deps, context: Context, instance: objects.Instance, host: str) -> None:
+    """Have a host remove whatever it has of a server that is not there by any record."""
+    try:
+        deps.compute(host).operate(context, instance, "delete")
+    except errors.Unavailable as away:
+        LOG.error("server %s: look on %s for a leftover of it: %s", instance.uuid, host, away)  # noqa: TRY400 - the sentence says all
+
+
+def _next_run(instance: objects.Instance) -> str:
+    """Give the token of the run that this generation begins; recorded when it has begun."""
+    return ids.derive(instance.uuid, instance.generation)
 
 
 def orphaned(deps: Deps, context: Context, instance: objects.Instance) -> None:
@@ -115,22 +148,35 @@ def settle(
     changes: dict[str, object] = {"vm_state": then, "task_state": None, "power_state": power}
     if operation == BUILD:
         changes["launched_at"] = now
+    if operation in FRESH_RUN:
+        changes["run_token"] = _next_run(instance)
+    elsewhere: set[str] = set()
     with deps.database.write() as tx:
         if then == states.Vm.DELETED:
             changes["terminated_at"] = now
-            _release(tx, instance.uuid)
+            elsewhere = _release(tx, instance)
             _finish_all(deps, tx, instance.uuid)
-        servers.change(tx, instance.uuid, expect={"generation": instance.generation}, **changes)
+        after = servers.change(
+            tx, instance.uuid, expect={"generation": instance.generation}, **changes
+        )
         journal.finish(tx, context.request_id, instance.uuid, now)
     LOG.info("server %s: %s is done, it is %s", instance.uuid, operation, then)
+    for host in sorted(elsewhere):
+        _remove(deps, context, after, host)
 
 
-def _release(tx: Tx, server: str) -> None:
-    """Give back all that is held for the server, also by a move that nobody understood."""
-    claims.release(tx, server)
-    networks.release(tx, server)
-    for move in moves.find(tx, instance_uuid=server, status=states.Move.ERROR):
+def _release(tx: Tx, instance: objects.Instance) -> set[str]:
+    """Give back all that is held for the server, also by a move that nobody understood.
+
+    Gives the other hosts of such moves: the guest may be there.
+    """
+    hosts: set[str] = set()
+    claims.release(tx, instance.uuid)
+    networks.release(tx, instance.uuid)
+    for move in moves.find(tx, instance_uuid=instance.uuid, status=states.Move.ERROR):
         claims.release(tx, move.uuid)
+        hosts |= {move.source, move.destination or move.source}
+    return hosts - {instance.host}
 
 
 def _finish_all(deps: Deps, tx: Tx, server: str) -> None:
@@ -223,7 +269,8 @@ def _fail_build(
     """Write why there is no guest, unless the server was given up meanwhile."""
     with deps.database.write() as tx:
         now = servers.get(tx, instance.uuid, deleted=True)
-        if now.vm_state != states.Vm.BUILDING:
+        # A guest that runs after all keeps its room.
+        if now.vm_state in GIVEN_UP:
             claims.release(tx, instance.uuid)
     if now.task_state == states.Task.SPAWNING:
         _fail(deps, context, now, BUILD, error, states.Power.NOSTATE)
@@ -262,8 +309,8 @@ def _fail(
 
 
 def _check(instance: objects.Instance, operation: str, row: states.Operation) -> None:
-    repeated = operation == "delete" and instance.task_state == states.Task.DELETING
-    if instance.task_state is not None and not repeated:
+    interrupts = operation == "delete" and instance.task_state in INTERRUPTED
+    if instance.task_state is not None and not interrupts:
         raise wrong_state(instance, operation, "task_state", instance.task_state)
     never_ran = instance.launched_at is None and operation != "delete"
     if instance.vm_state not in row.allowed or never_ran:
@@ -279,14 +326,26 @@ def wrong_state(
     )
 
 
-def _check_reachable(deps: Deps, tx: Tx, instance: objects.Instance, operation: str) -> None:
+def _reachable(deps: Deps, tx: Tx, instance: objects.Instance, operation: str) -> bool:
+    """Tell whether there is a host to tell, or raise WrongState because it is down now.
+
+    A host that an operator forced down is gone for good: its servers can be
+    deleted without it.
+    """
+    if instance.host is None:
+        return False
     try:
-        liveness.require(deps, tx, str(instance.host), f"told to {operation} a server")
+        liveness.require(deps, tx, instance.host, f"told to {operation} a server")
     except errors.HostUnsuitable as down:
+        if operation == "delete" and liveness.given_up(deps, tx, instance.host):
+            LOG.warning("server %s: deleted without its host: %s", instance.uuid, down)
+            return False
+        hint = "; when it never will be, force its service down" if operation == "delete" else ""
         raise errors.WrongState(
             f"Cannot '{operation}' instance {instance.uuid} now: {down}; "
-            "try again when the host is back"
+            f"try again when the host is back{hint}"
         ) from down
+    return True
 
 
 def _send(
@@ -298,7 +357,7 @@ def _send(
 ) -> None:
     """Tell the host; when the broker is away the server gets its old task back."""
     try:
-        deps.compute(str(after.host)).operate(context, after, operation)
+        order(deps, context, after, operation)
     except errors.Unavailable:
         with deps.database.write() as tx:
             servers.change(
@@ -306,7 +365,6 @@ def _send(
                 after.uuid,
                 expect={"generation": after.generation},
                 task_state=before.task_state,
-                run_token=before.run_token,
             )
             journal.finish(
                 tx, context.request_id, after.uuid, deps.clock.now(), "the broker was away"

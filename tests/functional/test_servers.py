@@ -143,6 +143,18 @@ def test_failed_operation_keeps_the_state(stage, fault):
     assert states.Vm.PAUSED == stage.operate(server.uuid, "pause").vm_state
 
 
+def test_reboot_that_did_not_stop_the_guest_is_no_new_run(stage):
+    """The record keeps the token of the run that goes on; the next reboot gives another."""
+    server = stage.boot()
+    stage.world.plant("host1", "power_off", BROKEN)
+
+    failed = stage.operate(server.uuid, "reboot_hard")
+    assert (server.run_token, states.Vm.ACTIVE) == (failed.run_token, failed.vm_state)
+
+    rebooted = stage.operate(server.uuid, "reboot_hard")
+    assert server.run_token != rebooted.run_token == guest(stage, rebooted).run_token
+
+
 def test_reboot_that_fails_half_way_is_recorded_as_seen(stage):
     """The guest was stopped and did not start: it is stopped, and can be started."""
     server = stage.boot()
