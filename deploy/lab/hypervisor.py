@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import uuid
 from pathlib import Path
 
@@ -168,7 +169,8 @@ def enter(host: Host, *argv: str) -> list[str]:
 
 def command(host: Host) -> list[str]:
     """The command line of a host's libvirtd."""
-    return enter(host, "libvirtd", "--listen", "--pid-file", "/run/libvirt/libvirtd.pid")
+    daemon = ("libvirtd", "--listen", "--pid-file", "/run/libvirt/libvirtd.pid")
+    return enter(host, sys.executable, str(Path(__file__).with_name("reaper.py")), *daemon)
 
 
 def answers(host: Host) -> bool:
