@@ -84,7 +84,7 @@ def order(deps: Deps, context: Context, instance: objects.Instance, operation: s
     deps.compute(str(instance.host)).operate(context, instance, operation)
 
 
-def ended(
+def ended(  # noqa: PLR0913, PLR0917 - one report
     deps: Deps,
     context: Context,
     server: str,
