@@ -86,5 +86,15 @@ class Compute(interface.Interface):
         """Remove what this attempt created here and nothing else; never a running guest."""
 
     @interface.call(since="1.0", timeout=30)
+    def force_live_migration(self, context: Context, migration: str) -> None:
+        """Make the hypervisor's job of this move end; WrongState when it does not run here."""
+
+    @interface.call(since="1.0", timeout=30)
+    def change_live_migration(
+        self, context: Context, migration: str, policy: objects.MigrationPolicy
+    ) -> None:
+        """Steer the running job by another policy; WrongState when it does not run here."""
+
+    @interface.call(since="1.0", timeout=30)
     def abort_live_migration(self, context: Context, migration: str) -> None:
         """Stop the hypervisor's job of this move; raises WrongState when none runs here."""

@@ -95,4 +95,16 @@ class Manager(compute.Compute):
     def abort_live_migration(self, context: Context, migration: str) -> None:
         """Stop a move from here."""
         del context
-        self._outgoing.abort(migration)
+        self._outgoing.find(migration).abort("aborted by a user")
+
+    def force_live_migration(self, context: Context, migration: str) -> None:
+        """Make a move from here end."""
+        del context
+        self._outgoing.find(migration).force()
+
+    def change_live_migration(
+        self, context: Context, migration: str, policy: objects.MigrationPolicy
+    ) -> None:
+        """Steer a move from here by another policy."""
+        del context
+        self._outgoing.find(migration).change(policy)
