@@ -148,7 +148,7 @@ class LibvirtLiveMigrateData(base.Value):
     """
 
     VERSION = "1.1"
-    ADDED = {"1.1": {"unsafe": False, "destination_has_files": False}}
+    ADDED = {"1.1": {"unsafe": False, "destination_has_files": False, "destination_port": 0}}
     fields = {
         "migration_uuid": fields.StringField(),
         "block_migration": fields.BooleanField(nullable=True),
@@ -160,11 +160,11 @@ class LibvirtLiveMigrateData(base.Value):
         "destination_free_bytes": fields.IntegerField(default=0),
         "destination_facts": fields.ObjectField("HostFacts", nullable=True),
         "destination_has_files": fields.BooleanField(default=False),  # the server's directory
+        "destination_port": fields.IntegerField(default=0),  # listens for the source's try
         # filled by the source's check
         "is_shared": fields.BooleanField(nullable=True),
         "disks": fields.ListOfObjectsField("DiskInfo", default=[]),
         # filled by pre_live_migration
         "created": fields.ListOfStringsField(default=[]),
-        "stands_still": fields.BooleanField(default=False),  # paused by us: let it go on there
         "unsafe": fields.BooleanField(default=False),  # Whimbrel vouches for shared storage
     }

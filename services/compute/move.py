@@ -13,6 +13,7 @@ from common import errors
 from common import states
 from services.compute import journal
 from services.compute import steering
+from services.compute.virt.driver import JobEnd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     from common import objects
     from common.context import Context
     from services.compute.deps import Deps
-    from services.compute.virt.driver import JobEnd
 
 LOG = logging.getLogger(__name__)
 
 POLL = 0.25  # seconds between looks at the hypervisor's job, unless it tells something
 FINISH = 300  # seconds for which a destination is asked for the guest that it has
 AGAIN = (2.0, 5.0, 10.0, 30.0)  # seconds before each try to mend a broken post-copy
+# How a job ended that an earlier process has seen end well.
+ARRIVED = JobEnd(gone=True, cancelled=False, reason="", downtime_ms=None, job_ms=None)
 
 
 class Move:
@@ -97,6 +99,20 @@ class Move:
         return self._steering
 
     def _go(self) -> None:
+        """Begin at the beginning, or where an earlier process of this host has left off."""
+        status = states.Move(self._migration.status)
+        if status == states.Move.PREPARING:
+            self._first()
+            return
+        LOG.info("migration %s: taken up again while %s", self._migration.uuid, status)
+        self._journal.begun("migrate", self._migration.source)
+        self._post_copy = status == states.Move.POSTCOPY
+        if status == states.Move.POST_MIGRATING:
+            self._hand_over(ARRIVED)
+            return
+        self._steer()
+
+    def _first(self) -> None:
         if not self._prepare():
             return
         self._journal.begin("migrate", self._migration.source)
@@ -104,6 +120,10 @@ class Move:
         if self._aborted is not None:
             self._undo(errors.MoveAborted(self._aborted), "migrate", self._migration.source, None)
             return
+        self._steer()
+
+    def _steer(self) -> None:
+        """Run the job by its policy; one that runs already is followed to its end."""
         try:
             steered = steering.Steering(self._deps, self._instance, self._migration, self._journal)
         except errors.CheckFailed as refusal:
@@ -118,8 +138,16 @@ class Move:
         if ended.gone:
             self._hand_over(ended)
             return
-        self._steered().let_go_on()
+        self._let_go_on()
         self._undo(_reason(ended, self._aborted), "migrate", self._migration.source, ended)
+
+    def _let_go_on(self) -> None:
+        """Let a guest that was made to stand still for its move go on here, where it stayed."""
+        driver, threads = self._deps.driver, self._deps.threads
+        guest = threads.native(driver.guest, self._instance.uuid)
+        paused = guest is not None and guest.power == states.Power.PAUSED
+        if paused and self._instance.vm_state == states.Vm.ACTIVE:
+            threads.native(driver.unpause, self._instance)
 
     def _stop_job(self) -> None:
         # The job may be a moment away from its begin or its end: _watch tries again.
@@ -151,9 +179,13 @@ class Move:
     def _run(self, steered: steering.Steering) -> JobEnd:
         """Run the hypervisor's job to its end, steering it by its policy."""
         driver = self._deps.driver
-        return self._follow(
-            lambda: driver.migrate(self._instance, self._migration.data, steered.policy)
-        )
+        return self._follow(lambda: driver.migrate(self._instance, self._data(), steered.policy))
+
+    def _data(self) -> objects.LibvirtLiveMigrateData:
+        """Give what both hosts agreed on; every move that was checked has it."""
+        if self._migration.data is None:
+            raise errors.Invalid(f"migration {self._migration.uuid} has never been checked")
+        return self._migration.data
 
     def _follow(self, act: Callable[[], JobEnd]) -> JobEnd:
         job = self._deps.threads.start(act)
@@ -224,9 +256,7 @@ class Move:
             threading.Event().wait(AGAIN[min(tries, len(AGAIN) - 1)])
             tries += 1
             try:
-                ended = self._follow(
-                    lambda: driver.recover(self._instance, self._migration.data, policy)
-                )
+                ended = self._follow(lambda: driver.recover(self._instance, self._data(), policy))
             except (errors.HypervisorError, errors.WrongState) as still:
                 LOG.info("migration %s: not mended yet: %s", self._migration.uuid, still)
                 continue
@@ -262,9 +292,6 @@ class Move:
     )
     def _finish(self) -> int:
         """Have the destination take the guest over, through a time without a broker."""
-        data = self._migration.data
-        if data is not None and self._steered().stands_still:
-            self._migration = self._migration.replace(data=data.replace(stands_still=True))
         return self._destination.post_live_migration_at_destination(
             self.context, self._instance, self._migration
         )

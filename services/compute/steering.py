@@ -8,6 +8,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from common import errors
+from common import states
 from services.compute.convergence import engine
 from services.compute.convergence.sample import Action
 from services.compute.convergence.sample import Decision
@@ -48,7 +49,7 @@ class Steering:
         for note in terms.notes:
             LOG.info("migration %s: %s", migration.uuid, note)
         self.policy = terms.policy
-        self.stands_still = False
+        self._stands_still = instance.vm_state == states.Vm.PAUSED
         self._engine = engine.Engine(
             terms.policy,
             instance.flavor.memory_mb * MIB,
@@ -66,7 +67,7 @@ class Steering:
             dirty_rate=progress.dirty_rate,
             disk_remaining=progress.disk_remaining,
             in_postcopy=progress.post_copy,
-            paused=self.stands_still,
+            paused=self._stands_still,
         )
         for decision in self._engine.observe(self._last):
             self.do(decision)
@@ -106,12 +107,6 @@ class Steering:
         except errors.WrongState as refusal:
             self._refused(decision, refusal)
 
-    def let_go_on(self) -> None:
-        """Let a guest that was made to stand still go on here, where it stayed."""
-        if self.stands_still:
-            self._deps.threads.native(self._deps.driver.unpause, self._instance)
-            self.stands_still = False
-
     def _refused(self, decision: Decision, refusal: errors.WrongState) -> None:
         LOG.info("migration %s: not done: %s", self._uuid, refusal)
         if decision.action is not Action.POST_COPY or self._last is None:
@@ -133,7 +128,7 @@ class Steering:
 
     def pause(self, _decision: Decision) -> None:
         """Keep the guest from writing, until it has arrived."""
-        self.stands_still = True
+        self._stands_still = True
         self._deps.threads.native(self._deps.driver.pause, self._instance)
 
     def abort(self, _decision: Decision) -> None:

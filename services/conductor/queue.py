@@ -67,10 +67,10 @@ def _give_up(deps: Deps, migration: objects.Migration) -> None:
 
 
 # What is done for a move whose owner has been silent for a lease. A running one
-# belongs to its source's libvirt, which is asked when its compute is back.
+# belongs to its source's libvirt: its compute, when it is back, takes it up again.
 CARE: dict[states.Move, Callable[[Deps, objects.Migration], None]] = {
     states.Move.ACCEPTED: _give_up,
-    states.Move.PREPARING: _start_again,
+    **dict.fromkeys(states.IN_SLOT, _start_again),
 }
 
 
