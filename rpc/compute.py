@@ -79,7 +79,7 @@ class Compute(interface.Interface):
     ) -> int:
         """See the guest run here, make its domain permanent; gives its power state."""
 
-    @interface.call(since="1.0", timeout=120)
+    @interface.call(since="1.0", timeout=20)
     def rollback_live_migration_at_destination(
         self, context: Context, instance: objects.Instance, migration: objects.Migration
     ) -> None:

@@ -26,6 +26,7 @@ LOG = logging.getLogger(__name__)
 
 POLL = 0.25  # seconds between looks at the hypervisor's job, unless it tells something
 FINISH = 300  # seconds for which a destination is asked for the guest that it has
+CLEAN = 300  # seconds for which a destination is asked to clean up after a failed move
 AGAIN = (2.0, 5.0, 10.0, 30.0)  # seconds before each try to mend a broken post-copy
 # How a job ended that an earlier process has seen end well.
 ARRIVED = JobEnd(gone=True, cancelled=False, reason="", downtime_ms=None, job_ms=None)
@@ -320,9 +321,20 @@ class Move:
     def _roll_back(self) -> None:
         destination = str(self._migration.destination)
         with self._journal.step("rollback_live_migration_at_destination", destination):
-            self._destination.rollback_live_migration_at_destination(
-                self.context, self._instance, self._migration
-            )
+            self._clean()
+
+    @tenacity.retry(
+        retry=tenacity.retry_if_exception_type((errors.Unavailable, errors.HypervisorError)),
+        wait=tenacity.wait_exponential(multiplier=1, max=20),
+        stop=tenacity.stop_after_delay(CLEAN),
+        before_sleep=tenacity.before_sleep_log(LOG, logging.WARNING),
+        reraise=True,
+    )
+    def _clean(self) -> None:
+        """Have the destination remove what was made for the guest, as soon as it can."""
+        self._destination.rollback_live_migration_at_destination(
+            self.context, self._instance, self._migration
+        )
 
     def _stuck(self, error: errors.Error) -> None:
         """Nobody can say where the guest is: change nothing and call a person."""
