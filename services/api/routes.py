@@ -18,12 +18,13 @@ from services.api.handlers import flavors
 from services.api.handlers import history
 from services.api.handlers import hypervisors
 from services.api.handlers import images
+from services.api.handlers import limits
 from services.api.handlers import metadata
 from services.api.handlers import moves
 from services.api.handlers import networks
+from services.api.handlers import policies
 from services.api.handlers import servers
 from services.api.handlers import services
-from services.api.schemas import actions as action_bodies
 from services.api.schemas import others as bodies
 from services.api.schemas import servers as server_bodies
 
@@ -115,7 +116,6 @@ COMPUTE = (
         moves.act_on_move,
         "servers:move",
         202,
-        action_bodies.FORCE_COMPLETE,
         since=(2, 22),
     ),
     R("GET", "/os-migrations", moves.list_moves, "migrations:read"),
@@ -187,6 +187,12 @@ HOSTS = (
     R("GET", "/whimbrel/hosts/<host>", hypervisors.show_host, "hosts:read"),
 )
 
+CONTROL = (
+    R("GET", "/whimbrel/limits", limits.show_limits, "migrations:read"),
+    R("PUT", "/whimbrel/limits", limits.update_limits, "migrations:limit", 200, bodies.LIMITS),
+    R("GET", "/whimbrel/policies", policies.list_policies, "migrations:read"),
+)
+
 IMAGES = (
     R("GET", "/images", images.list_images),
     R("GET", "/images/<image_id>", images.show_image),
@@ -209,6 +215,7 @@ PLACES: tuple[tuple[str, tuple[Route, ...]], ...] = (
     ("/v2.1", COMPUTE),
     ("/v2.1", HOSTS),
     ("", HOSTS),
+    ("/v2.1", CONTROL),
     ("/v2.1", IMAGES),
     ("/v2.1/v2", IMAGES),
     ("/image/v2", IMAGES),
