@@ -166,6 +166,8 @@ class Guest:
 class Recorder:
     """One job's statistics, from its start to its end."""
 
+    extra = 0  # more flags
+
     def __init__(self, guest: Guest, scenario: Scenario) -> None:
         """Begin with nothing recorded."""
         self._guest = guest
@@ -188,7 +190,7 @@ class Recorder:
         def move() -> None:
             try:
                 moved.migrateSetMaxDowntime(self._scenario.downtime, 0)
-                moved.migrateToURI3(target, self._parameters(address), FLAGS)
+                moved.migrateToURI3(target, self._parameters(address), FLAGS | self.extra)
                 outcome.append("completed")
             except libvirt.libvirtError as error:
                 outcome.append(str(error.get_error_message()))
@@ -201,6 +203,12 @@ class Recorder:
         self._watch(moved, began)
         thread.join()
         return outcome[0]
+
+    def looked(self, moved: libvirt.virDomain, row: dict[str, Any]) -> None:
+        """Do nothing about what was seen; who steers the job overrides this."""
+
+    def found(self, host: str, domain: libvirt.virDomain) -> None:
+        """Do nothing about the host that has the guest in the end; as above."""
 
     def _watch(self, moved: libvirt.virDomain, began: float) -> None:
         aborted = False
@@ -227,6 +235,7 @@ class Recorder:
             return
         row = {"at": round(at, 3), "event": heard, "iteration": self._iteration}
         self.rows.append(row | {name: stats[name] for name in KEPT if name in stats})
+        self.looked(moved, self.rows[-1])
 
     def _parameters(self, address: str) -> dict[str, Any]:
         targets = ["vda", "vdb"] if self._scenario.second_disk else ["vda"]
@@ -239,10 +248,16 @@ class Recorder:
 
 def record(plan: plans.Plan, scenario: Scenario) -> pathlib.Path:
     """Record one scenario; gives the trace's file."""
-    source, destination = (libvirt.open(host.uri) for host in plan.hosts[:2])
     guest = Guest(plan, scenario)
-    moved = guest.boot(source)
     recorder = Recorder(guest, scenario)
+    ended = move(plan, scenario, guest, recorder)
+    return write(scenario, recorder.rows, ended, libvirt.open(plan.hosts[0].uri))
+
+
+def move(plan: plans.Plan, scenario: Scenario, guest: Guest, recorder: Recorder) -> str:
+    """Boot a guest, move it under the recorder's eyes and remove it; gives how the job ended."""
+    source, destination = (libvirt.open(host.uri) for host in plan.hosts[:2])
+    moved = guest.boot(source)
     event = source.domainEventRegisterAny(
         moved, libvirt.VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION, recorder.on_iteration, None
     )
@@ -250,14 +265,14 @@ def record(plan: plans.Plan, scenario: Scenario) -> pathlib.Path:
         if scenario.load:
             guest.tell(scenario.load[0][1])
         peer = plan.hosts[1]
-        ended = recorder.run(moved, f"qemu+tcp://{peer.name}/system", peer.address)
+        return recorder.run(moved, f"qemu+tcp://{peer.name}/system", peer.address)
     finally:
         source.domainEventDeregisterAny(event)
         for link in (source, destination):
             for each in link.listAllDomains():
                 if each.name() == guest.name:
+                    recorder.found(link.getHostname(), each)
                     each.destroy()
-    return write(scenario, recorder.rows, ended, source)
 
 
 def write(

@@ -65,12 +65,12 @@ def load(name: str) -> Trace:
         says=head["says"],
         memory=head["memory"],
         bandwidth=head["bandwidth"],
-        samples=[_sample(row) for row in rows],
+        samples=[sample(row) for row in rows],
         finished=tail["ended"] == "completed",
     )
 
 
-def _sample(row: dict[str, Any]) -> Sample:
+def sample(row: dict[str, Any]) -> Sample:
     """Read a row as the libvirt driver reads virDomainGetJobStats."""
     return Sample(
         elapsed=row["at"],
