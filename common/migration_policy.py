@@ -23,10 +23,6 @@ PRESET = "policy"  # whimbrel:migration_policy, and "policy" in a request, name 
 DEFAULT = "balanced"
 GROUP = "libvirt"
 SITE = frozenset({"bandwidth", "parallel_connections"})
-# QEMU before this version cannot use post-copy on a move with parallel connections.
-MULTIFD_POSTCOPY = 10_001_000
-# libvirt up to this version compresses parallel connections not at all.
-NO_ZSTD = 9_000_000
 
 LADDER = [100, 150, 200, 300, 400, 400, 500]  # oVirt's
 HUGE = [300, 400, 500, 700, 1000, 1000, 1500]  # oVirt's for very large guests
@@ -174,28 +170,6 @@ def resolve(
     return _whole(values)
 
 
-def fit(
-    policy: objects.MigrationPolicy, *, qemu: int, libvirt: int
-) -> tuple[objects.MigrationPolicy, list[str]]:
-    """Take out of a policy what these versions cannot do; gives a sentence for each.
-
-    Versions are libvirt's numbers, the lower one of both hosts.
-    """
-    told = []
-    if libvirt <= NO_ZSTD and policy.compression in {"zlib", "zstd"}:
-        told.append(f"no {policy.compression}: libvirt {_dotted(libvirt)} does not know it")
-        policy = policy.replace(compression="none")
-    both = policy.parallel_connections > 1 and policy.post_copy != "never"
-    if both and qemu < MULTIFD_POSTCOPY:
-        told.append(
-            "one connection instead of "
-            f"{policy.parallel_connections}: with QEMU {_dotted(qemu)} several exclude post-copy"
-        )
-        gone = "none" if policy.compression in {"zlib", "zstd"} else policy.compression
-        policy = policy.replace(parallel_connections=1, compression=gone)
-    return policy, told
-
-
 def amend(policy: objects.MigrationPolicy, changes: Mapping[str, Any]) -> objects.MigrationPolicy:
     """Give the policy of a running move with some fields changed; Invalid for any other field.
 
@@ -336,7 +310,3 @@ def _set(conf: cfg.ConfigOpts, option: str) -> bool:
         cfg.Locations.opt_default,
         cfg.Locations.set_default,
     }
-
-
-def _dotted(version: int) -> str:
-    return f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}"

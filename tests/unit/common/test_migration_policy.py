@@ -193,32 +193,19 @@ def test_options_that_are_set_change_the_preset():
     )
 
 
-@pytest.mark.parametrize(
-    ("request_", "qemu", "libvirt", "expected", "told"),
-    [
-        ({}, 7_002_022, 9_000_000, (1, "none"), 0),
-        ({"policy": "huge-vm"}, 7_002_022, 9_000_000, (4, "none"), 0),
-        ({"parallel_connections": 4}, 7_002_022, 9_000_000, (1, "none"), 1),
-        ({"parallel_connections": 4}, 10_001_000, 11_000_000, (4, "none"), 0),
-        (
-            {"policy": "huge-vm", "compression": "zstd"},
-            7_002_022,
-            9_000_000,
-            (4, "none"),
-            1,
-        ),
-    ],
-)
-def test_old_versions_get_what_they_can_do(request_, qemu, libvirt, expected, told):
-    """What the installed QEMU or libvirt cannot do is taken out, with a sentence."""
-    policy, sentences = migration_policy.fit(resolve(request=request_), qemu=qemu, libvirt=libvirt)
-
-    assert expected == (policy.parallel_connections, policy.compression)
-    assert told == len(sentences)
-
-
 def test_policy_crosses_the_bus():
     """A policy is a versioned value like the others."""
     policy = resolve()
 
     assert policy == base.Value.obj_from_primitive(policy.obj_to_primitive())
+
+
+def test_running_move_takes_what_libvirt_can_still_change():
+    """Downtime and bandwidth yes, encryption no; values are read as at the start."""
+    amended = migration_policy.amend(resolve(), {"downtime_ms": "900", "bandwidth": 50})
+
+    assert (900, 50) == (amended.downtime_ms, amended.bandwidth)
+    with pytest.raises(errors.Invalid, match="tls of a migration that goes on cannot be changed"):
+        migration_policy.amend(resolve(), {"tls": True})
+    with pytest.raises(errors.Invalid, match="bandwidth is -1"):
+        migration_policy.amend(resolve(), {"bandwidth": -1})
