@@ -96,8 +96,9 @@ class TestChange:
             shown["on_timeout"],
         )
         with api.database.read() as tx:
-            after = moves.get(tx, move.uuid)
-        assert (900, 32) == (after.policy.downtime_ms, after.policy.bandwidth)
+            after = moves.get(tx, move.uuid).policy
+        assert after is not None
+        assert (900, 32) == (after.downtime_ms, after.bandwidth)
 
     @pytest.mark.parametrize(
         ("changes", "word"),

@@ -95,6 +95,7 @@ def test_clocks_that_differ_make_no_negative_time():
 
     found = phases.durations(one, rows, at(4))
 
+    assert found is not None
     assert 0 == found["queued"]
 
 
