@@ -49,6 +49,29 @@ class Compute(interface.Interface):
     ) -> objects.LibvirtLiveMigrateData:
         """Check as the source: is the test file seen here, and does everything fit together."""
 
+    @interface.call(since="1.0", timeout=20)
+    def examine_live_migration_destination(
+        self,
+        context: Context,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+    ) -> objects.CheckReport:
+        """Give the answer of every check of the destination; only the test file is left.
+
+        Like check_can_live_migrate_destination, which raises the first fail;
+        the same cleanup belongs to it.
+        """
+
+    @interface.call(since="1.0", timeout=20)
+    def examine_live_migration_source(
+        self,
+        context: Context,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+        policy: objects.MigrationPolicy,
+    ) -> objects.CheckReport:
+        """Give the answer of every check of the source, and what it says of the policy."""
+
     @interface.cast(since="1.0")
     def check_can_live_migrate_destination_cleanup(
         self, context: Context, data: objects.LibvirtLiveMigrateData

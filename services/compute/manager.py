@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rpc import compute
+from services.compute import examination
 from services.compute import incoming
 from services.compute import live_migration
 from services.compute import resources
@@ -57,6 +58,29 @@ class Manager(compute.Compute):
         """Check as the source."""
         del context
         return self._deps.threads.native(self._deps.driver.check_source, instance, data)
+
+    def examine_live_migration_destination(
+        self,
+        context: Context,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+    ) -> objects.CheckReport:
+        """Give every answer as the destination."""
+        del context
+        return self._deps.threads.native(self._deps.driver.examine_destination, instance, data)
+
+    def examine_live_migration_source(
+        self,
+        context: Context,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+        policy: objects.MigrationPolicy,
+    ) -> objects.CheckReport:
+        """Give every answer as the source."""
+        del context
+        return self._deps.threads.native(
+            examination.as_source, self._deps.driver, instance, data, policy
+        )
 
     def check_can_live_migrate_destination_cleanup(
         self, context: Context, data: objects.LibvirtLiveMigrateData
