@@ -57,6 +57,23 @@ class Conductor(interface.Interface):
         CheckFailed); without, they end up in the row.
         """
 
+    @interface.call(since="1.0", timeout=90)
+    def check_migrate(
+        self,
+        context: Context,
+        server: str,
+        host: str | None,
+        *,
+        block_migration: bool | None,
+        disk_over_commit: bool,
+    ) -> list[objects.CheckResult]:
+        """Give every answer to a live migration of the server, for one host or for all others.
+
+        Nothing is moved, claimed or marked; a repeat is another look. A host
+        that says nothing within [conductor] check_timeout fails by the name
+        `answer`.
+        """
+
     @interface.call(since="1.0", timeout=60)
     def abort_migration(self, context: Context, server: str, migration: str) -> None:
         """Cancel a queued live migration or stop a running one; else raise WrongState."""

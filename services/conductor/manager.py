@@ -17,6 +17,7 @@ from common.db import services
 from rpc import conductor
 from services.conductor import catalog
 from services.conductor import control
+from services.conductor import dry_run
 from services.conductor import moves
 from services.conductor import queue
 from services.conductor import servers
@@ -87,6 +88,25 @@ class Manager(conductor.Conductor):
         else:
             self._deps.pool.submit(self._launch_quietly, context, instance, migration)
         return migration
+
+    def check_migrate(
+        self,
+        context: Context,
+        server: str,
+        host: str | None,
+        *,
+        block_migration: bool | None,
+        disk_over_commit: bool,
+    ) -> list[objects.CheckResult]:
+        """Check a live migration without beginning it."""
+        return dry_run.table(
+            self._deps,
+            context,
+            server,
+            host,
+            block_migration=block_migration,
+            disk_over_commit=disk_over_commit,
+        )
 
     def abort_migration(self, context: Context, server: str, migration: str) -> None:
         """Cancel or stop a live migration."""

@@ -6,7 +6,7 @@ import datetime
 import logging
 from typing import TYPE_CHECKING
 
-from common import errors
+from common import checks
 from common import ids
 from common import migration_policy
 from common import objects
@@ -15,10 +15,12 @@ from common.db import claims
 from common.db import journal
 from common.db import moves
 from common.db import servers
+from services.conductor import checks as own
 from services.conductor import liveness
 from services.conductor import servers as stationary
 
 if TYPE_CHECKING:
+    from common import errors
     from common.context import Context
     from common.db.engine import Tx
     from services.conductor.deps import Deps
@@ -49,7 +51,7 @@ def begin(
     """Take the server for a move: task, row and the source's claim, all at once."""
     with deps.database.write() as tx:
         before = servers.get(tx, server)
-        _check(deps, tx, before, host)
+        checks.require(own.MOVE, own.Wish(deps, tx, before, host))
         instance = servers.change(
             tx,
             server,
@@ -153,20 +155,6 @@ def fail(
         )
         settle(deps, tx, after, None)
     LOG.warning("migration %s: %s%s", after.uuid, after.status, _why(after))
-
-
-def _check(deps: Deps, tx: Tx, instance: objects.Instance, host: str | None) -> None:
-    if instance.vm_state not in states.MOVABLE:
-        raise stationary.wrong_state(instance, "os-migrateLive", "vm_state", instance.vm_state)
-    if instance.task_state is not None:
-        raise stationary.wrong_state(instance, "os-migrateLive", "task_state", instance.task_state)
-    if host == instance.host:
-        raise errors.HostUnsuitable(
-            f"server {instance.uuid} is on {host} already; name another destination, or none"
-        )
-    if host is not None:
-        liveness.require(deps, tx, host, "a destination")
-    liveness.require(deps, tx, str(instance.host), f"left by server {instance.uuid}")
 
 
 def _row(
