@@ -11,6 +11,7 @@ from werkzeug import routing
 from services.api import schemas
 from services.api import versions
 from services.api.handlers import actions
+from services.api.handlers import checks
 from services.api.handlers import create
 from services.api.handlers import documents
 from services.api.handlers import empty
@@ -118,6 +119,7 @@ COMPUTE = (
         202,
         since=(2, 22),
     ),
+    R("GET", f"{S}/whimbrel-check-migrate", checks.check_migrate, "servers:move"),
     R("GET", "/os-migrations", moves.list_moves, "migrations:read"),
     R("GET", "/os-migrations/<migration_id>", moves.show_move, "migrations:read"),
     R("GET", "/flavors", flavors.list_flavors),
