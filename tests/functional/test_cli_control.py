@@ -1,5 +1,8 @@
 """The command that steers moves, against all services in one process."""
 
+import functools
+from typing import Any
+
 import pytest
 
 from tests import waiting
@@ -15,7 +18,7 @@ SLOW = ("--set", "bandwidth=20")
 @pytest.fixture
 def huge(whimbrel, request):
     """Make servers on host1 that take minutes to move, and delete them at the end."""
-    made = []
+    made: list[dict[str, Any]] = []
 
     def make(flavor: str = "m1.huge"):
         name = f"{request.node.name.replace('_', '-')}-{len(made)}"
@@ -25,7 +28,7 @@ def huge(whimbrel, request):
     yield make
     for server in made:
         whimbrel("migration", "abort", server["id"])
-        waiting.until(lambda one=server: idle(whimbrel, one), "the move is over")
+        waiting.until(functools.partial(idle, whimbrel, server), "the move is over")
         whimbrel("server", "delete", "--wait", server["id"])
 
 
