@@ -33,6 +33,16 @@ class Manager(conductor.Conductor):
     def __init__(self, deps: Deps) -> None:
         """Work with the parts that main has wired."""
         self._deps = deps
+        # Moves that wait here for their checks, or are being checked.
+        self._checking: set[str] = set()
+
+    def renew(self) -> None:
+        """Go on owning the moves whose checks have not ended; they may wait in a long line."""
+        with self._deps.database.write() as tx:
+            for move in self._checking.copy():
+                # One that was aborted is noticed by its next check.
+                with contextlib.suppress(errors.StaleWrite):
+                    rows.renew(tx, move, self._deps.conf.host, moves.lease(self._deps))
 
     def create_server(self, context: Context, request: objects.NewServer) -> objects.Instance:
         """Write the server and look for its host in the background."""
@@ -78,6 +88,7 @@ class Manager(conductor.Conductor):
             block_migration=block_migration,
             disk_over_commit=disk_over_commit,
         )
+        self._checking.add(migration.uuid)
         if wait:
             self._launch(context, instance, migration)
         else:
@@ -87,13 +98,13 @@ class Manager(conductor.Conductor):
     def abort_migration(self, context: Context, server: str, migration: str) -> None:
         """Cancel or stop a live migration."""
         moves.abort(self._deps, context, server, migration)
-        queue.pump(self._deps)
+        self._pump()
 
     def move_report(self, context: Context, report: objects.MoveReport) -> objects.Migration:
         """Take a source's report of its move; a free slot starts the next one."""
         migration = moves.report(self._deps, report)
         if migration.status in states.TERMINAL:
-            self._deps.pool.submit(queue.pump, self._deps)
+            self._deps.pool.submit(self._pump)
         return migration
 
     def move_progress(
@@ -188,7 +199,18 @@ class Manager(conductor.Conductor):
             unexpected = errors.RemoteError(f"unexpected: {error}")
             self._refuse(task, migration, unexpected)
             raise
-        queue.pump(self._deps)
+        finally:
+            self._checking.discard(migration.uuid)
+        self._pump()
+
+    def _pump(self) -> None:
+        """Start what fits; what is queued stays so through any trouble, until the next tick."""
+        try:
+            queue.pump(self._deps)
+        except errors.Error as trouble:
+            LOG.warning("the queue is looked at again in a moment: %s", trouble)
+        except Exception:
+            LOG.exception("looking at the queue failed")
 
     def _refuse(
         self,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from common.context import Context
+    from rpc import compute
     from services.conductor.deps import Deps
 
 LOG = logging.getLogger(__name__)
@@ -125,8 +126,18 @@ class LiveMigrationTask(base.Task):
                 self._migration.source,
                 lambda: source.check_can_live_migrate_source(self._context, self._instance, data),
             )
+        except errors.Unavailable as silent:
+            # No other destination makes it answer.
+            raise errors.HostUnsuitable(f"the source cannot be asked: {silent}") from silent
         finally:
+            self._clean(destination, data)
+
+    def _clean(self, destination: compute.Compute, data: objects.LibvirtLiveMigrateData) -> None:
+        """Have the test file removed; one that stays goes when its compute starts."""
+        try:
             destination.check_can_live_migrate_destination_cleanup(self._context, data)
+        except errors.Unavailable as away:
+            LOG.warning("migration %s: its test file stays: %s", self._migration.uuid, away)
 
     def _step(self, name: str, host: str, act: Callable[[], T]) -> T:
         """Do one step of the journal: begun before it is sent, ended after."""
