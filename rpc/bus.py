@@ -49,12 +49,17 @@ AWAY = (
 NOBODY = messaging.Target(topic="nobody", version="1.0")
 
 
+def set_defaults() -> None:
+    """Give oslo.messaging's options our defaults: for every bus, and for the sample file."""
+    messaging.set_transport_defaults(control_exchange=EXCHANGE)
+
+
 class Bus:
     """One process's connection to the broker; made once and passed on."""
 
     def __init__(self, conf: ConfigOpts) -> None:
         """Set the transport up; nothing is connected before the first use."""
-        messaging.set_transport_defaults(control_exchange=EXCHANGE)
+        set_defaults()
         self._transport = messaging.get_rpc_transport(load.messaging(), url=conf.transport_url)
         self._serializer = wire.Serializer()
 
