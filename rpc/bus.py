@@ -135,6 +135,13 @@ class _Caller:
                 f"the message broker cannot be reached, so {method.name} was not sent; "
                 "try again when it is back"
             ) from away
+        except exceptions.MessagingException as other:
+            # The bus of the other side refused it: it speaks another version.
+            words = str(other).partition("\n")[0]
+            raise errors.RemoteError(
+                f"{self._whom} does not understand {method.name}: {words}; "
+                "see that all services are of one release"
+            ) from other
 
     def _send(self, method: interface.Method, context: Context, values: dict[str, Any]) -> Any:  # noqa: ANN401 - any method's result
         prepared = self._client.prepare(
