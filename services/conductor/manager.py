@@ -12,6 +12,7 @@ from common import objects
 from common import states
 from common.db import hosts
 from common.db import moves as rows
+from common.db import servers as instances
 from common.db import services
 from rpc import conductor
 from services.conductor import catalog
@@ -35,18 +36,26 @@ class Manager(conductor.Conductor):
         self._deps = deps
         # Moves that wait here for their checks, or are being checked.
         self._checking: set[str] = set()
+        # Servers that wait here for a host, by their generation.
+        self._placing: dict[str, int] = {}
 
     def renew(self) -> None:
-        """Go on owning the moves whose checks have not ended; they may wait in a long line."""
+        """Go on owning the moves and builds in work here; they may wait in a long line."""
         with self._deps.database.write() as tx:
             for move in self._checking.copy():
                 # One that was aborted is noticed by its next check.
                 with contextlib.suppress(errors.StaleWrite):
                     rows.renew(tx, move, self._deps.conf.host, moves.lease(self._deps))
+            for server, generation in self._placing.copy().items():
+                with contextlib.suppress(errors.StaleWrite):
+                    instances.change(tx, server, expect={"generation": generation})
 
     def create_server(self, context: Context, request: objects.NewServer) -> objects.Instance:
         """Write the server and look for its host in the background."""
-        return servers.create(self._deps, context, request)
+        instance = servers.create(self._deps, context, request)
+        self._placing[instance.uuid] = instance.generation
+        self._deps.pool.submit(self._place, context, instance, request.requested_host)
+        return instance
 
     def operate(self, context: Context, server: str, operation: str) -> None:
         """Begin an operation on a server."""
@@ -183,6 +192,14 @@ class Manager(conductor.Conductor):
         return catalog.update_service(
             self._deps, service, disabled=disabled, reason=reason, forced_down=forced_down
         )
+
+    def _place(
+        self, context: Context, instance: objects.Instance, requested_host: str | None
+    ) -> None:
+        try:
+            servers.place(self._deps, context, instance, requested_host)
+        finally:
+            self._placing.pop(instance.uuid, None)
 
     def _launch(
         self, context: Context, instance: objects.Instance, migration: objects.Migration

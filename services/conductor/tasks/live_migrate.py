@@ -12,6 +12,7 @@ from common import states
 from common.db import claims
 from common.db import journal
 from common.db import moves
+from common.db import servers
 from services.conductor import liveness
 from services.conductor import moves as moving
 from services.conductor.tasks import base
@@ -180,8 +181,13 @@ class LiveMigrationTask(base.Task):
             journal.step(tx, step)
 
     def _release(self, host: str) -> None:
+        """Give the claim back, unless the server lives there by now or moves there again."""
         with self._deps.database.write() as tx:
-            claims.release(tx, self._instance.uuid, host)
+            going = moves.active(tx, self._instance.uuid)
+            if going is not None and going.uuid != self._migration.uuid:
+                return
+            if servers.get(tx, self._instance.uuid, deleted=True).host != host:
+                claims.release(tx, self._instance.uuid, host)
 
     def _no_host(self, none: errors.NoValidHost) -> errors.NoValidHost:
         """Join the scheduler's refusals with those of the checks."""

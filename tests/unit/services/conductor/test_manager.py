@@ -5,7 +5,9 @@ from common import errors
 from common import objects
 from common.db import claims
 from common.db import moves
+from services.conductor import lost
 from services.conductor import queue
+from tests import factories
 
 
 @pytest.fixture
@@ -144,3 +146,40 @@ def test_queued_move_is_accepted_though_the_queue_is_in_trouble(stage, checked, 
     queue.tick(stage.deps)
 
     assert "preparing" == read(stage, move).status
+
+
+def test_server_that_waits_for_its_host_is_not_given_up(stage, checked):
+    """A long line is no reason to fail it: its conductor is there."""
+    made = stage.manager.create_server(
+        context.admin(), objects.NewServer(name="vm", flavor=factories.flavor())
+    )
+
+    for _ in range(3):
+        stage.clock.advance(stage.deps.conf.conductor.lease - 1)
+        stage.manager.renew()
+        lost.tick(stage.deps)
+    assert "building" == stage.read(made.uuid).vm_state
+    (place,) = stage.deps.pool.work
+    place()
+
+    assert "host2" == stage.read(made.uuid).host
+
+
+def test_move_that_was_aborted_takes_no_claim_of_the_next(stage, checked):
+    """Its checks end after the server moves again, to the same host."""
+    server = stage.server()
+    first = migrate(stage, server)
+    answers = stage.everybody.answers
+
+    def meanwhile(_instance, data):
+        answers["host2", "check_can_live_migrate_destination"] = lambda _instance, data: data
+        stage.manager.abort_migration(context.admin(), server.uuid, first.uuid)
+        migrate(stage, server, wait=True)
+        return data
+
+    answers["host2", "check_can_live_migrate_destination"] = meanwhile
+    (launch,) = stage.deps.pool.work
+    launch()
+
+    assert "cancelled" == read(stage, first).status
+    assert ["host2"] == stage.held(server.uuid)
