@@ -1,8 +1,6 @@
 """The libvirt driver on real hosts with real QEMU: what its contract promises, and its timings."""
 
-import contextlib
 import pathlib
-import threading
 from collections.abc import Iterator
 
 import libvirt
@@ -20,6 +18,7 @@ from services.compute.virt import driver
 from services.compute.virt.libvirt import checks
 from tests import factories
 from tests.integration import driver_host
+from tests.integration import driver_move
 from tests.integration import labs
 
 pytestmark = pytest.mark.lab
@@ -27,7 +26,7 @@ pytestmark = pytest.mark.lab
 INSTANCES = pathlib.Path("/var/lib/whimbrel/instances")
 LOCAL = str(INSTANCES)
 ADDRESS = "198.18.9.130"
-PATIENCE = 40
+PATIENCE = driver_move.PATIENCE
 SLOW = "6"  # MiB per second
 AWAY = states.Power.NOSTATE
 RUNNING = states.Power.RUNNING
@@ -111,87 +110,28 @@ def awake(server: objects.Instance) -> objects.Instance:
     return server
 
 
-class Move:
-    """One live migration, step by step as compute does it."""
-
-    def __init__(self, source, destination, server, files, **wishes: object) -> None:
-        """Check and prepare; nothing has moved yet."""
-        self.source = source
-        self.destination = destination
-        self.server = server
-        data = objects.LibvirtLiveMigrateData(migration_uuid=ids.new(), **wishes)
-        data = destination.check_destination(server, data)
-        try:
-            data = source.check_source(server, data)
-        finally:
-            destination.clean_check(data)
-        self.data = destination.prepare(server, data, files)
-        self.progress: list[objects.MigrationProgress] = []
-        self.end: driver.JobEnd | None = None
-        self._thread = threading.Thread(target=self._run)
-
-    def begin(self) -> "Move":
-        """Start the job and see it run."""
-        self._thread.start()
-        waiting.until(self._moving, PATIENCE, "no progress")
-        return self
-
-    def finish(self) -> driver.JobEnd:
-        """Wait for the job's end, and clean up after it on both sides."""
-        end = self.wait()
-        if end.gone:
-            self.destination.finish(self.server, self.data)
-            self.source.leave(self.server, self.data)
-        else:
-            self.destination.undo(self.server, self.data)
-        return end
-
-    def wait(self) -> driver.JobEnd:
-        """Wait for the job's end, asking how far it is."""
-        while self._thread.is_alive():
-            self._moving()
-            self._thread.join(0.25)
-        assert self.end is not None
-        return self.end
-
-    def _moving(self) -> bool:
-        found = self.source.job(self.server.uuid)
-        if found is not None:
-            self.progress.append(found)
-        return bool(self.progress) or not self._thread.is_alive()
-
-    def _run(self) -> None:
-        with contextlib.suppress(EOFError):  # of a driver that crashed
-            self.end = self.source.migrate(self.server, self.data)
-
-
-def left(lab: labs.Lab, host: driver_host.Remote) -> list[str]:
-    """Give the names of what is in a host's instances folder."""
-    return lab.inside(host.host, "ls", "-A", LOCAL).split()
-
-
 def test_guest_moves_with_its_disk_there_and_back(lab, host1, host2, awake, files):
     """It keeps its memory, its disk and its run token; the loser keeps nothing."""
     probe.ask(ADDRESS, "write 20", PATIENCE)
     with probe.Prober(ADDRESS) as prober:
-        there = Move(host1, host2, awake, files).begin()
+        there = driver_move.Move(host1, host2, awake, files).begin()
         assert there.finish().gone
         assert host1.guest(awake.uuid) is None
-        assert [] == left(lab, host1)
-        back = Move(host2, host1, awake, files).begin()
+        assert [] == driver_move.left(lab, host1)
+        back = driver_move.Move(host2, host1, awake, files).begin()
         assert back.finish().gone
 
     assert not prober.report().restarted
     assert (awake.uuid, RUNNING, awake.run_token, True) == host1.guest(awake.uuid)
-    assert [awake.uuid] == left(lab, host1)
-    assert [] == left(lab, host2)
+    assert [awake.uuid] == driver_move.left(lab, host1)
+    assert [] == driver_move.left(lab, host2)
     assert there.data.block_migration
     assert not there.data.is_shared
 
 
 def test_move_tells_its_progress_and_what_it_cost(host1, host2, awake, files):
     """Percent never goes back; the end says how long the guest stood still."""
-    move = Move(host1, host2, awake, files).begin()
+    move = driver_move.Move(host1, host2, awake, files).begin()
 
     end = move.finish()
 
@@ -207,7 +147,7 @@ def test_move_tells_its_progress_and_what_it_cost(host1, host2, awake, files):
 def test_paused_guest_arrives_paused(host1, host2, awake, files):
     """What the user stopped stays stopped."""
     host1.pause(awake)
-    move = Move(host1, host2, awake, files).begin()
+    move = driver_move.Move(host1, host2, awake, files).begin()
 
     assert move.finish().gone
     assert states.Power.PAUSED == host2.guest(awake.uuid).power
@@ -225,7 +165,7 @@ def test_shared_disk_stays_where_it_is(lab, tmp_path, server, files, host1):
         driver_host.running(lab, "host2", tmp_path, compute__instances_path=str(shared)) as other,
     ):
         wary.build(server, files)
-        move = Move(wary, other, server, files).begin()
+        move = driver_move.Move(wary, other, server, files).begin()
         end = move.finish()
     assert not end.gone
     assert "trust_shared_probe" in end.reason
@@ -239,7 +179,7 @@ def test_shared_disk_stays_where_it_is(lab, tmp_path, server, files, host1):
         ) as source,
         driver_host.running(lab, "host2", tmp_path, compute__instances_path=str(shared)) as other,
     ):
-        move = Move(source, other, server, files).begin()
+        move = driver_move.Move(source, other, server, files).begin()
         end = move.finish()
 
         assert end.gone, end.reason
@@ -251,7 +191,7 @@ def test_shared_disk_stays_where_it_is(lab, tmp_path, server, files, host1):
 
 def test_aborted_move_leaves_the_guest_alone(lab, slow1, host2, awake, files):
     """Cancelled on request: the guest never noticed, and the destination is clean."""
-    move = Move(slow1, host2, awake, files).begin()
+    move = driver_move.Move(slow1, host2, awake, files).begin()
     assert AWAY == host2.guest(awake.uuid).power
     with pytest.raises(errors.GuestNotFound):
         host2.finish(awake, move.data)
@@ -261,8 +201,8 @@ def test_aborted_move_leaves_the_guest_alone(lab, slow1, host2, awake, files):
 
     assert (False, True) == (end.gone, end.cancelled)
     assert RUNNING == slow1.guest(awake.uuid).power
-    assert [awake.uuid] == left(lab, slow1)
-    assert [] == left(lab, host2)
+    assert [awake.uuid] == driver_move.left(lab, slow1)
+    assert [] == driver_move.left(lab, host2)
 
 
 def test_abort_of_nothing_is_refused(host1, server):
@@ -274,23 +214,23 @@ def test_abort_of_nothing_is_refused(host1, server):
 @pytest.mark.parametrize("victim", ["host1", "host2"])
 def test_guest_outlives_a_killed_libvirtd(lab, slow1, host2, awake, files, victim):
     """Whichever daemon dies in the middle, the guest goes on where it was."""
-    move = Move(slow1, host2, awake, files).begin()
+    move = driver_move.Move(slow1, host2, awake, files).begin()
 
     lab.run("kill", victim, "libvirtd")
     lab.run("start", victim, "libvirtd")
     end = move.wait()
-    waiting.until(lambda: undone(host2, awake, move.data), PATIENCE, "not undone")
+    waiting.until(lambda: driver_move.undone(host2, awake, move.data), PATIENCE, "not undone")
 
     assert (False, False) == (end.gone, end.cancelled)
     assert "connection" in end.reason
     assert RUNNING == slow1.guest(awake.uuid).power
-    assert [] == left(lab, host2)
+    assert [] == driver_move.left(lab, host2)
     probe.alive(ADDRESS, PATIENCE)
 
 
 def test_move_outlives_a_crash_of_its_compute(slow1, host1, host2, awake, files):
     """libvirt goes on by itself; a driver that is asked again follows the same job."""
-    move = Move(slow1, host2, awake, files).begin()
+    move = driver_move.Move(slow1, host2, awake, files).begin()
     slow1.crash()
 
     found = host1.job(awake.uuid)
@@ -305,32 +245,23 @@ def test_move_outlives_a_crash_of_its_compute(slow1, host1, host2, awake, files)
     assert host1.guest(awake.uuid) is None
 
 
-def undone(host, server, data) -> bool:
-    """Undo, unless libvirt there is still away."""
-    try:
-        host.undo(server, data)
-    except errors.HypervisorError:
-        return False
-    return True
-
-
 def test_full_disk_at_the_destination_ends_the_move(lab, host1, host2, awake, files):
     """Refused beforehand when that can be known, else undone."""
     probe.ask(ADDRESS, "write 40", PATIENCE)
     lab.inside("host2", "mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", LOCAL)
     try:
         with pytest.raises(errors.NoDiskSpace, match=r"1024 MiB needed"):
-            Move(host1, host2, awake, files)
+            driver_move.Move(host1, host2, awake, files)
         with pytest.raises(errors.NoDiskSpace, match=r"MiB needed$"):
-            Move(host1, host2, awake, files, disk_over_commit=True)
+            driver_move.Move(host1, host2, awake, files, disk_over_commit=True)
         lab.inside("host2", "mount", "-o", "remount,size=64m", LOCAL)
-        move = Move(host1, host2, awake, files, disk_over_commit=True)
+        move = driver_move.Move(host1, host2, awake, files, disk_over_commit=True)
         lab.inside("host2", "mount", "-o", "remount,size=16m", LOCAL)
         end = move.begin().finish()
 
         assert not end.gone
         assert "No space left" in end.reason
-        assert [] == left(lab, host2)
+        assert [] == driver_move.left(lab, host2)
     finally:
         lab.inside("host2", "umount", LOCAL)
     assert "write=1" in probe.ask(ADDRESS, "write 1", PATIENCE)
@@ -338,11 +269,11 @@ def test_full_disk_at_the_destination_ends_the_move(lab, host1, host2, awake, fi
 
 def test_late_messages_change_nothing(lab, host1, host2, server, files):
     """undo and leave of a move that is over remove neither guest nor disk."""
-    there = Move(host1, host2, server, files).begin()
+    there = driver_move.Move(host1, host2, server, files).begin()
     there.finish()
     with pytest.raises(errors.Conflict):
         host2.undo(server, there.data)
-    back = Move(host2, host1, server, files).begin()
+    back = driver_move.Move(host2, host1, server, files).begin()
     back.finish()
     with pytest.raises(errors.Conflict):
         host1.leave(server, there.data)
@@ -354,29 +285,31 @@ def test_late_messages_change_nothing(lab, host1, host2, server, files):
     host2.leave(server, back.data)
 
     assert states.Power.SHUTDOWN == host1.guest(server.uuid).power
-    assert [server.uuid] == left(lab, host1)
+    assert [server.uuid] == driver_move.left(lab, host1)
     assert "disk" in lab.inside("host1", "ls", f"{LOCAL}/{server.uuid}")
 
 
 def test_undo_needs_no_answer_of_prepare(lab, host1, host2, server, files):
     """What prepare made is known on the host, whatever became of its answer."""
-    move = Move(host1, host2, server, files)
-    assert [server.uuid] == [name for name in left(lab, host2) if not name.startswith(".")]
+    move = driver_move.Move(host1, host2, server, files)
+    assert [server.uuid] == [
+        name for name in driver_move.left(lab, host2) if not name.startswith(".")
+    ]
 
     host2.undo(server, move.data.replace(created=[]))
 
-    assert [] == left(lab, host2)
+    assert [] == driver_move.left(lab, host2)
 
 
 def test_prepare_may_be_repeated_but_not_by_another_move(host1, host2, server, files):
     """The same move's repeat is fine; another one's finds files of this server."""
-    move = Move(host1, host2, server, files)
+    move = driver_move.Move(host1, host2, server, files)
 
     assert move.data == host2.prepare(server, move.data, files)
     with pytest.raises(errors.DiskExists):
         host2.prepare(server, move.data.replace(migration_uuid=ids.new()), files)
     with pytest.raises(errors.DiskExists):
-        Move(host1, host2, server, files)
+        driver_move.Move(host1, host2, server, files)
     host2.undo(server, move.data)
 
 
@@ -384,13 +317,13 @@ def test_prepare_may_be_repeated_but_not_by_another_move(host1, host2, server, f
 def test_wrong_block_migration_is_refused(host1, host2, server, files, wish, advice):
     """Local disks must be copied."""
     with pytest.raises(errors.StorageMismatch, match=advice):
-        Move(host1, host2, server, files, block_migration=wish)
+        driver_move.Move(host1, host2, server, files, block_migration=wish)
 
 
 def test_guest_that_runs_there_is_no_destination(host1, host2, server, files):
     """The source is no destination either."""
     with pytest.raises(errors.CheckFailed, match="already"):
-        Move(host2, host1, server, files)
+        driver_move.Move(host2, host1, server, files)
 
 
 def test_guest_starts_again_with_a_fresh_token(host1, server, files):
