@@ -51,7 +51,7 @@ lab: setup ## start the lab of two hosts; deploy/lab/lab down ends it (root)
 	@deploy/lab/lab up --hosts 2
 
 docs: ## regenerate sample configuration, diagrams, tables, wire lock (UNRELEASED=1 rewrites it)
-	@$(BIN)/python -m deploy.generated $(if $(UNRELEASED),--rewrite)
+	@$(BIN)/python -W ignore -m deploy.generated $(if $(UNRELEASED),--rewrite)
 	@$(BIN)/python -m tests.replay
 
 lock: ## pin requirements and the wire anew

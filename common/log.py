@@ -23,9 +23,14 @@ QUIET = [
 ]
 
 
+def set_defaults() -> None:
+    """Make our formats and levels the defaults of oslo.log, for the sample as well."""
+    log.set_defaults(logging_context_format_string=FORMAT, default_log_levels=QUIET)
+
+
 def start(conf: ConfigOpts, program: str) -> None:
     """Send this process's log to `log_file`, or to standard error."""
-    log.set_defaults(logging_context_format_string=FORMAT, default_log_levels=QUIET)
+    set_defaults()
     conf.set_default("logging_default_format_string", PLAIN)
     conf.set_default("use_stderr", conf.log_file is None)
     log.setup(conf, program)

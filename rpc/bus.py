@@ -49,12 +49,17 @@ AWAY = (
 NOBODY = messaging.Target(topic="nobody", version="1.0")
 
 
+def set_defaults() -> None:
+    """Give oslo.messaging's options our defaults: for every bus, and for the sample file."""
+    messaging.set_transport_defaults(control_exchange=EXCHANGE)
+
+
 class Bus:
     """One process's connection to the broker; made once and passed on."""
 
     def __init__(self, conf: ConfigOpts) -> None:
         """Set the transport up; nothing is connected before the first use."""
-        messaging.set_transport_defaults(control_exchange=EXCHANGE)
+        set_defaults()
         self._transport = messaging.get_rpc_transport(load.messaging(), url=conf.transport_url)
         self._serializer = wire.Serializer()
 
@@ -130,6 +135,13 @@ class _Caller:
                 f"the message broker cannot be reached, so {method.name} was not sent; "
                 "try again when it is back"
             ) from away
+        except exceptions.MessagingException as other:
+            # The bus of the other side refused it: it speaks another version.
+            words = str(other).partition("\n")[0]
+            raise errors.RemoteError(
+                f"{self._whom} does not understand {method.name}: {words}; "
+                "see that all services are of one release"
+            ) from other
 
     def _send(self, method: interface.Method, context: Context, values: dict[str, Any]) -> Any:  # noqa: ANN401 - any method's result
         prepared = self._client.prepare(

@@ -7,6 +7,7 @@ destination; `admit` lets them go on.
 from __future__ import annotations
 
 import collections
+import contextlib
 import datetime
 from typing import Any
 from typing import TYPE_CHECKING
@@ -201,18 +202,20 @@ def admit(
     for uuid, source, destination in _line(tx):
         if leaving[source] >= max_outbound or entering[destination] >= max_inbound:
             continue
-        leaving[source] += 1
-        entering[destination] += 1
-        admitted.append(
-            change(
-                tx,
-                uuid,
-                expected={states.Move.QUEUED},
-                status=states.Move.PREPARING,
-                owner=owner,
-                lease_until=lease_until,
+        # One that was aborted since it was read leaves its slot to the next.
+        with contextlib.suppress(errors.StaleWrite):
+            admitted.append(
+                change(
+                    tx,
+                    uuid,
+                    expected={states.Move.QUEUED},
+                    status=states.Move.PREPARING,
+                    owner=owner,
+                    lease_until=lease_until,
+                )
             )
-        )
+            leaving[source] += 1
+            entering[destination] += 1
     return admitted
 
 

@@ -47,7 +47,7 @@ def _care(deps: Deps, server: objects.Instance) -> None:
         _send(deps, context, server)
     except errors.Conflict as decided:
         LOG.info("server %s: left as it is: %s", server.uuid, decided)
-    except errors.Unavailable as away:
+    except errors.Error as away:
         LOG.warning("server %s: %s goes on waiting: %s", server.uuid, server.task_state, away)
 
 

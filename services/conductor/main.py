@@ -59,24 +59,28 @@ def running(
     with futures.ThreadPoolExecutor(conf.conductor.workers, "conductor") as pool:
         deps = Deps(conf, database, bus, bus.client(Scheduler), clock, pool)
         manager = Manager(deps)
-        pool.submit(_tick, deps, stop)
-        with service.serving(
-            conf,
-            bus,
-            manager,
-            binary=BINARY,
-            threads=conf.conductor.workers,
-            conductor=manager,
-        ):
-            try:
+        # A thread of its own: with one worker nobody else would get to work.
+        ticking = threading.Thread(target=_tick, args=(deps, manager, stop), name="conductor tick")
+        ticking.start()
+        try:
+            with service.serving(
+                conf,
+                bus,
+                manager,
+                binary=BINARY,
+                threads=conf.conductor.workers,
+                conductor=manager,
+            ):
                 yield
-            finally:
-                stop.set()
+        finally:
+            stop.set()
+            ticking.join()
 
 
-def _tick(deps: Deps, stop: threading.Event) -> None:
+def _tick(deps: Deps, manager: Manager, stop: threading.Event) -> None:
     while not stop.wait(deps.conf.conductor.tick):
         try:
+            manager.renew()
             queue.tick(deps)
             lost.tick(deps)
         except errors.Error as trouble:

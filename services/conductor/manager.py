@@ -13,6 +13,7 @@ from common import states
 from common.db import hosts
 from common.db import journal
 from common.db import moves as rows
+from common.db import servers as instances
 from common.db import services
 from rpc import conductor
 from services.conductor import catalog
@@ -36,10 +37,28 @@ class Manager(conductor.Conductor):
     def __init__(self, deps: Deps) -> None:
         """Work with the parts that main has wired."""
         self._deps = deps
+        # Moves that wait here for their checks, or are being checked.
+        self._checking: set[str] = set()
+        # Servers that wait here for a host, by their generation.
+        self._placing: dict[str, int] = {}
+
+    def renew(self) -> None:
+        """Go on owning the moves and builds in work here; they may wait in a long line."""
+        with self._deps.database.write() as tx:
+            for move in self._checking.copy():
+                # One that was aborted is noticed by its next check.
+                with contextlib.suppress(errors.StaleWrite):
+                    rows.renew(tx, move, self._deps.conf.host, moves.lease(self._deps))
+            for server, generation in self._placing.copy().items():
+                with contextlib.suppress(errors.StaleWrite):
+                    instances.change(tx, server, expect={"generation": generation})
 
     def create_server(self, context: Context, request: objects.NewServer) -> objects.Instance:
         """Write the server and look for its host in the background."""
-        return servers.create(self._deps, context, request)
+        instance = servers.create(self._deps, context, request)
+        self._placing[instance.uuid] = instance.generation
+        self._deps.pool.submit(self._place, context, instance, request.requested_host)
+        return instance
 
     def operate(self, context: Context, server: str, operation: str) -> None:
         """Begin an operation on a server."""
@@ -83,6 +102,7 @@ class Manager(conductor.Conductor):
             disk_over_commit=disk_over_commit,
             policy=policy,
         )
+        self._checking.add(migration.uuid)
         if wait:
             self._launch(context, instance, migration)
         else:
@@ -111,7 +131,7 @@ class Manager(conductor.Conductor):
     def abort_migration(self, context: Context, server: str, migration: str) -> None:
         """Cancel or stop a live migration."""
         control.abort(self._deps, context, server, migration)
-        queue.pump(self._deps)
+        self._pump()
 
     def force_complete(self, context: Context, server: str, migration: str) -> None:
         """Make a live migration end."""
@@ -130,14 +150,14 @@ class Manager(conductor.Conductor):
         del context
         wanted = {"max_outbound": max_outbound, "max_inbound": max_inbound}
         limits = control.set_limits(self._deps, wanted)
-        queue.pump(self._deps)
+        self._pump()
         return limits
 
     def move_report(self, context: Context, report: objects.MoveReport) -> objects.Migration:
         """Take a source's report of its move; a free slot starts the next one."""
         migration = moves.report(self._deps, report)
         if migration.status in states.TERMINAL:
-            self._deps.pool.submit(queue.pump, self._deps)
+            self._deps.pool.submit(self._pump)
         return migration
 
     def move_progress(
@@ -223,6 +243,14 @@ class Manager(conductor.Conductor):
             self._deps, service, disabled=disabled, reason=reason, forced_down=forced_down
         )
 
+    def _place(
+        self, context: Context, instance: objects.Instance, requested_host: str | None
+    ) -> None:
+        try:
+            servers.place(self._deps, context, instance, requested_host)
+        finally:
+            self._placing.pop(instance.uuid, None)
+
     def _launch(
         self, context: Context, instance: objects.Instance, migration: objects.Migration
     ) -> None:
@@ -238,7 +266,18 @@ class Manager(conductor.Conductor):
             unexpected = errors.RemoteError(f"unexpected: {error}")
             self._refuse(task, migration, unexpected)
             raise
-        queue.pump(self._deps)
+        finally:
+            self._checking.discard(migration.uuid)
+        self._pump()
+
+    def _pump(self) -> None:
+        """Start what fits; what is queued stays so through any trouble, until the next tick."""
+        try:
+            queue.pump(self._deps)
+        except errors.Error as trouble:
+            LOG.warning("the queue is looked at again in a moment: %s", trouble)
+        except Exception:
+            LOG.exception("looking at the queue failed")
 
     def _refuse(
         self,

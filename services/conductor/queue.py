@@ -52,6 +52,9 @@ def _care(deps: Deps, migration: objects.Migration) -> None:
         care(deps, migration)
     except errors.StaleWrite as decided:
         LOG.info("migration %s: left as it is: %s", migration.uuid, decided)
+    except errors.Error as trouble:
+        # The others are not to wait for it.
+        LOG.warning("migration %s: looked at again in a moment: %s", migration.uuid, trouble)
 
 
 def _start_again(deps: Deps, migration: objects.Migration) -> None:
@@ -96,12 +99,13 @@ def _limit(deps: Deps, tx: Tx, name: str) -> int:
 
 def _start(deps: Deps, migration: objects.Migration) -> None:
     context = contexts.admin(migration.request_id)
-    with deps.database.read() as tx:
-        instance = servers.get(tx, migration.instance_uuid)
     try:
+        with deps.database.read() as tx:
+            instance = servers.get(tx, migration.instance_uuid)
         deps.compute(migration.source).live_migration(context, instance, migration)
-    except errors.Unavailable as away:
-        LOG.warning("migration %s: waits to be started: %s", migration.uuid, away)
+    except errors.Error as trouble:
+        # The slot is taken; its lease runs out, and it is told again.
+        LOG.warning("migration %s: waits to be started: %s", migration.uuid, trouble)
 
 
 def _preparing(deps: Deps, migration: objects.Migration) -> objects.MigrationStep:

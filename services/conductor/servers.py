@@ -40,7 +40,7 @@ FRESH_RUN = frozenset({"start", "reboot_hard"})
 
 
 def create(deps: Deps, context: Context, request: objects.NewServer) -> objects.Instance:
-    """Write the server as building, and begin to look for its host."""
+    """Write the server as building; place() then looks for its host."""
     if request.requested_host is not None:
         with deps.database.read() as tx:
             liveness.require(deps, tx, request.requested_host, "the host of a new server")
@@ -51,7 +51,6 @@ def create(deps: Deps, context: Context, request: objects.NewServer) -> objects.
         instance = servers.get(tx, instance.uuid)
         journal.start(tx, action(deps, context, instance.uuid, "create"))
     LOG.info("server %s (%s) is accepted", instance.uuid, instance.name)
-    deps.pool.submit(_place, deps, context, instance, request.requested_host)
     return instance
 
 
@@ -219,7 +218,7 @@ def _new(deps: Deps, context: Context, request: objects.NewServer) -> objects.In
     )
 
 
-def _place(
+def place(
     deps: Deps, context: Context, instance: objects.Instance, requested_host: str | None
 ) -> None:
     """Find a host and have the guest built there; what fails ends in the row."""

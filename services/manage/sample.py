@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from oslo_config import cfg
 from oslo_config import generator
 
+from common import log
+from rpc import bus
+
 if TYPE_CHECKING:
     import argparse
 
@@ -25,6 +28,8 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse's own type for
 
 def run(_conf: cfg.ConfigOpts, _args: argparse.Namespace) -> int:
     """Print the sample and give the exit status."""
+    bus.set_defaults()
+    log.set_defaults()
     options = cfg.ConfigOpts()
     generator.register_cli_opts(options)
     named = [f"--namespace={name}" for name in NAMESPACES]

@@ -12,6 +12,7 @@ from common import states
 from common.db import claims
 from common.db import journal
 from common.db import moves
+from common.db import servers
 from services.conductor import liveness
 from services.conductor import moves as moving
 from services.conductor.tasks import base
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from common.context import Context
+    from rpc import compute
     from services.conductor.deps import Deps
 
 LOG = logging.getLogger(__name__)
@@ -125,8 +127,18 @@ class LiveMigrationTask(base.Task):
                 self._migration.source,
                 lambda: source.check_can_live_migrate_source(self._context, self._instance, data),
             )
+        except errors.Unavailable as silent:
+            # No other destination makes it answer.
+            raise errors.HostUnsuitable(f"the source cannot be asked: {silent}") from silent
         finally:
+            self._clean(destination, data)
+
+    def _clean(self, destination: compute.Compute, data: objects.LibvirtLiveMigrateData) -> None:
+        """Have the test file removed; one that stays goes when its compute starts."""
+        try:
             destination.check_can_live_migrate_destination_cleanup(self._context, data)
+        except errors.Unavailable as away:
+            LOG.warning("migration %s: its test file stays: %s", self._migration.uuid, away)
 
     def _step(self, name: str, host: str, act: Callable[[], T]) -> T:
         """Do one step of the journal: begun before it is sent, ended after."""
@@ -169,8 +181,13 @@ class LiveMigrationTask(base.Task):
             journal.step(tx, step)
 
     def _release(self, host: str) -> None:
+        """Give the claim back, unless the server lives there by now or moves there again."""
         with self._deps.database.write() as tx:
-            claims.release(tx, self._instance.uuid, host)
+            going = moves.active(tx, self._instance.uuid)
+            if going is not None and going.uuid != self._migration.uuid:
+                return
+            if servers.get(tx, self._instance.uuid, deleted=True).host != host:
+                claims.release(tx, self._instance.uuid, host)
 
     def _no_host(self, none: errors.NoValidHost) -> errors.NoValidHost:
         """Join the scheduler's refusals with those of the checks."""

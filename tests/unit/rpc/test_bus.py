@@ -164,3 +164,17 @@ def test_undeclared_method_is_not_exposed(bus, manager, context):
     with pytest.raises(Exception, match="secret"):
         made.secret(context)
     assert "secret" not in interface.methods(Manager)
+
+
+class Newer(Echo):
+    """What a later release speaks."""
+
+    @interface.call(since="1.5", timeout=5)
+    def sing(self, context):
+        """Is not known yet."""
+
+
+def test_older_service_is_an_error_on_purpose(bus, manager):
+    """Nothing of the bus's own reaches whoever calls, whatever it does not understand."""
+    with pytest.raises(errors.RemoteError, match=r"unit-echo.* sing: .*1\.5.*one release"):
+        bus.client(Newer, "one").sing(contexts.admin())

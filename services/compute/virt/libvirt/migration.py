@@ -255,7 +255,12 @@ class Migration:
         given, flags = terms.parameters(data, policy), terms.resumption(data, policy)
         try:
             with self._link.another() as opened:
-                opened.lookupByUUIDString(uuid).migrateToURI3(data.destination_uri, given, flags)
+                domain = opened.lookupByUUIDString(uuid)
+                # QEMU keeps the limit that the broken stream had, whatever is given below.
+                domain.migrateSetMaxSpeed(
+                    policy.bandwidth, libvirt.VIR_DOMAIN_MIGRATE_MAX_SPEED_POSTCOPY
+                )
+                domain.migrateToURI3(data.destination_uri, given, flags)
         except libvirt.libvirtError as error:
             return explain(error), trouble.code(error) == libvirt.VIR_ERR_OPERATION_INVALID
         return None, False

@@ -2,9 +2,11 @@ import datetime
 
 import pytest
 
+from common import clock
 from common import errors
 from common import objects
 from common import states
+from common.db import engine
 from common.db import moves
 from tests import factories
 from tests import races
@@ -232,3 +234,24 @@ def test_an_expired_move_is_taken_once(database):
         assert ("me", 1) == (taken.owner, taken.generation)
         with pytest.raises(errors.StaleWrite, match="owned by me"):
             moves.take(tx, uuid, "you", now, LEASE)
+
+
+def test_move_that_ends_while_the_line_is_read_keeps_no_other_waiting(postgres_tables):
+    """PostgreSQL shows each statement what is committed by then."""
+    database = engine.Database(postgres_tables)
+    with database.write() as tx:
+        aborted, next_one = queued(tx), queued(tx)
+
+    class Meanwhile(engine.Tx):
+        def tuples(self, statement):
+            found = super().tuples(statement)
+            if (aborted, "a", "b") in found:
+                with database.write() as other:
+                    moves.change(other, aborted, expected={"queued"}, status="cancelled")
+            return found
+
+    with database.write() as tx:
+        admitted = admit(Meanwhile(tx.connection, clock.SystemClock()))
+    database.close()
+
+    assert [next_one] == admitted

@@ -1,0 +1,185 @@
+import pytest
+
+from common import context
+from common import errors
+from common import objects
+from common.db import claims
+from common.db import moves
+from services.conductor import lost
+from services.conductor import queue
+from tests import factories
+
+
+@pytest.fixture
+def checked(stage):
+    """Have every check succeed, and the scheduler claim the first host that may be."""
+    held = []
+
+    def select(spec):
+        host = next(name for name in ("host2", "host3") if name not in spec.ignore_hosts)
+        with stage.deps.database.write() as tx:
+            claims.claim(tx, host, spec.consumer, claims.amounts(spec.flavor))
+        held.append(host)
+        return objects.Selection(host=host, consumer=spec.consumer, amounts={})
+
+    answers = stage.everybody.answers
+    answers["scheduler", "select_destinations"] = select
+    for host in ("host1", "host2", "host3"):
+        for role in ("destination", "source"):
+            answers[host, f"check_can_live_migrate_{role}"] = lambda _instance, data: data
+    return held
+
+
+def migrate(stage, server, *, wait=False):
+    return stage.manager.live_migrate(
+        context.admin(),
+        server.uuid,
+        None,
+        block_migration=None,
+        disk_over_commit=False,
+        wait=wait,
+    )
+
+
+def read(stage, move):
+    with stage.deps.database.read() as tx:
+        return moves.get(tx, move.uuid)
+
+
+def test_move_that_waits_for_its_checks_is_not_given_up(stage, checked):
+    """A long line is no reason to fail it: its conductor is there."""
+    move = migrate(stage, stage.server())
+
+    for _ in range(3):
+        stage.clock.advance(stage.deps.conf.conductor.lease - 1)
+        stage.manager.renew()
+        queue.tick(stage.deps)
+    assert "accepted" == read(stage, move).status
+    for name in ("host1", "host2", "host3"):
+        stage.host(name)
+    (launch,) = stage.deps.pool.work
+    launch()
+
+    assert "preparing" == read(stage, move).status
+
+
+def test_move_of_a_conductor_that_died_is_given_up(stage, checked):
+    server = stage.server()
+    move = migrate(stage, server)
+    stage.clock.advance(stage.deps.conf.conductor.lease + 1)
+
+    queue.tick(stage.deps)
+
+    assert "failed" == read(stage, move).status
+    assert ["host1"] == stage.held(server.uuid)
+    assert [] == stage.held(move.uuid)
+
+
+def test_aborted_move_is_renewed_no_more(stage, checked):
+    """And does not keep the others from it."""
+    aborted, kept = migrate(stage, stage.server()), migrate(stage, stage.server())
+    stage.manager.abort_migration(context.admin(), aborted.instance_uuid, aborted.uuid)
+    stage.clock.advance(10)
+
+    stage.manager.renew()
+
+    assert read(stage, kept).lease_until > kept.lease_until
+    assert read(stage, aborted).lease_until == aborted.lease_until
+
+
+def silent(*_arguments: object):
+    raise errors.NoAnswer("compute on host1 did not answer")
+
+
+def test_silent_source_is_asked_once(stage, checked):
+    """Another destination does not make it answer, and each question costs a minute."""
+    stage.everybody.answers["host1", "check_can_live_migrate_source"] = silent
+    server = stage.server()
+
+    with pytest.raises(errors.HostUnsuitable, match=r"source cannot be asked.*host1"):
+        migrate(stage, server, wait=True)
+
+    assert ["host2"] == checked
+    assert ["host1"] == stage.held(server.uuid)
+
+
+def test_silent_destination_leads_to_the_next(stage, checked):
+    stage.everybody.answers["host2", "check_can_live_migrate_destination"] = silent
+
+    move = migrate(stage, stage.server(), wait=True)
+
+    assert "host3" == read(stage, move).destination
+
+
+def test_lost_clean_up_of_the_test_file_stops_nothing(stage, checked):
+    stage.everybody.answers["host2", "check_can_live_migrate_destination_cleanup"] = silent
+
+    move = migrate(stage, stage.server(), wait=True)
+
+    assert "host2" == read(stage, move).destination
+
+
+def test_move_that_cannot_be_looked_after_keeps_no_other_waiting(stage, checked):
+    """The oldest has lost its claim: putting it back fails each time."""
+    odd, other = migrate(stage, stage.server()), migrate(stage, stage.server())
+    with stage.deps.database.write() as tx:
+        claims.release(tx, odd.uuid)
+        claims.release(tx, other.instance_uuid)
+        moves.change(tx, odd.uuid, expected={"accepted"}, source="host9")
+    stage.clock.advance(stage.deps.conf.conductor.lease + 1)
+
+    queue.tick(stage.deps)
+
+    assert "failed" == read(stage, other).status
+
+
+def test_queued_move_is_accepted_though_the_queue_is_in_trouble(stage, checked, monkeypatch):
+    """It waits there, and the next tick starts it."""
+
+    def trouble(*_arguments: object, **_more: object):
+        raise errors.DatabaseDown("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(moves, "admit", trouble)
+        move = migrate(stage, stage.server(), wait=True)
+    assert "queued" == read(stage, move).status
+    queue.tick(stage.deps)
+
+    assert "preparing" == read(stage, move).status
+
+
+def test_server_that_waits_for_its_host_is_not_given_up(stage, checked):
+    """A long line is no reason to fail it: its conductor is there."""
+    made = stage.manager.create_server(
+        context.admin(), objects.NewServer(name="vm", flavor=factories.flavor())
+    )
+
+    for _ in range(3):
+        stage.clock.advance(stage.deps.conf.conductor.lease - 1)
+        stage.manager.renew()
+        lost.tick(stage.deps)
+    assert "building" == stage.read(made.uuid).vm_state
+    (place,) = stage.deps.pool.work
+    place()
+
+    assert "host2" == stage.read(made.uuid).host
+
+
+def test_move_that_was_aborted_takes_no_claim_of_the_next(stage, checked):
+    """Its checks end after the server moves again, to the same host."""
+    server = stage.server()
+    first = migrate(stage, server)
+    answers = stage.everybody.answers
+
+    def meanwhile(_instance, data):
+        answers["host2", "check_can_live_migrate_destination"] = lambda _instance, data: data
+        stage.manager.abort_migration(context.admin(), server.uuid, first.uuid)
+        migrate(stage, server, wait=True)
+        return data
+
+    answers["host2", "check_can_live_migrate_destination"] = meanwhile
+    (launch,) = stage.deps.pool.work
+    launch()
+
+    assert "cancelled" == read(stage, first).status
+    assert ["host2"] == stage.held(server.uuid)
