@@ -28,10 +28,7 @@ class Verdict(columns.FormattableColumn[api.Row]):
 
 
 class CheckMigrate(command.List):
-    """Check on every host whether a server could be moved there now; nothing is moved.
-
-    The exit status is 0 only if one host passes, or the one that is named.
-    """
+    """Check on every host whether a server could be moved there; 0 only if one passes."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add what, where and how."""
