@@ -140,7 +140,8 @@ class Move:
             self._hand_over(ended)
             return
         self._let_go_on()
-        self._undo(_reason(ended, self._aborted), "migrate", self._migration.source, ended)
+        aborted = self._aborted or self._steered().given_up
+        self._undo(_reason(ended, aborted), "migrate", self._migration.source, ended)
 
     def _let_go_on(self) -> None:
         """Let a guest that was made to stand still for its move go on here, where it stayed."""

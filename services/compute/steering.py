@@ -8,6 +8,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from common import errors
+from common import migration_policy
 from common import states
 from services.compute.convergence import engine
 from services.compute.convergence.sample import Action
@@ -43,12 +44,15 @@ class Steering:
         self._journal = journal
         self._last: Sample | None = None
         disks = migration.data.disks if migration.data and migration.data.block_migration else []
-        terms = deps.threads.native(deps.driver.terms, instance, migration.data, migration.policy)
+        terms = deps.threads.native(
+            deps.driver.terms, instance, migration.data, _policy(deps, instance, migration)
+        )
         if terms.refusal:
             raise errors.CheckFailed(terms.refusal)
         for note in terms.notes:
             LOG.info("migration %s: %s", migration.uuid, note)
         self.policy = terms.policy
+        self.given_up: str | None = None  # why the job was aborted
         self._stands_still = instance.vm_state == states.Vm.PAUSED
         self._engine = engine.Engine(
             terms.policy,
@@ -131,8 +135,9 @@ class Steering:
         self._stands_still = True
         self._deps.threads.native(self._deps.driver.pause, self._instance)
 
-    def abort(self, _decision: Decision) -> None:
+    def abort(self, decision: Decision) -> None:
         """Give the move up."""
+        self.given_up = decision.reason
         with contextlib.suppress(errors.HypervisorError):
             self._native(self._deps.driver.abort)
 
@@ -143,3 +148,13 @@ ACTIONS: dict[Action, Callable[[Steering, Decision], None]] = {
     Action.PAUSE: Steering.pause,
     Action.ABORT: Steering.abort,
 }
+
+
+def _policy(
+    deps: Deps, instance: objects.Instance, migration: objects.Migration
+) -> objects.MigrationPolicy:
+    """Give the policy of a move; one that was begun before there were any gets the default."""
+    if migration.policy is not None:
+        return migration.policy
+    site = migration_policy.defaults(deps.conf)
+    return migration_policy.resolve(site, instance.flavor.extra_specs, {})

@@ -53,17 +53,17 @@ def change(
     if migration.policy is None:
         raise errors.WrongState(f"migration {key} has no policy that could be changed")
     policy = migration_policy.amend(migration.policy, changes)
+    # The row tells what the job was told: a source that refuses leaves both as they were.
+    if migration.status in states.IN_SLOT:
+        deps.compute(migration.source).change_live_migration(context, migration.uuid, policy)
     with deps.database.write() as tx:
-        after = moves.change(
+        return moves.change(
             tx,
             migration.uuid,
             expected={migration.status},
             generation=migration.generation,
             policy=policy,
         )
-    if after.status in states.IN_SLOT:
-        deps.compute(after.source).change_live_migration(context, after.uuid, policy)
-    return after
 
 
 def set_limits(deps: Deps, wanted: dict[str, int | None]) -> dict[str, int]:

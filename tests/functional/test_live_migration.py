@@ -274,24 +274,6 @@ def test_driver_that_breaks_ends_the_move(stage):
     assert ["host1"] == stage.world.running(server.uuid)
 
 
-def test_failed_undo_ends_the_move_all_the_same(stage):
-    """The journal says what could not be undone."""
-    server = stage.boot()
-    stage.world.plant("host1", "migrate", BROKEN)
-    stage.world.plant("host2", "undo", errors.HypervisorError("busy"))
-
-    move = stage.ended(stage.migrate(server.uuid, "host2"))
-
-    assert states.Move.FAILED == move.status
-    undo = stage.steps(move.uuid)[-1]
-    assert ("rollback_live_migration_at_destination", "failed", "busy") == (
-        undo.step,
-        undo.state,
-        undo.error,
-    )
-    stage.world.host("host2").files.clear()
-
-
 def test_guest_not_seen_at_the_destination_needs_a_person(stage):
     """Both hosts stay claimed, nothing is removed, and the server is not in error."""
     server = stage.boot()

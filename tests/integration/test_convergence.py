@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
@@ -20,6 +21,9 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 NAMES = (f"busy-{number}" for number in itertools.count(1))
 CAP = 12  # MiB per second
 DIRTY = 24  # MiB per second: more than the cap lets through
+# Under software emulation a guest that writes hard may crash in post-copy, with plain virsh too.
+SLOW = 6
+GENTLY = 8
 PATIENCE = 120
 
 
@@ -95,9 +99,9 @@ def test_gentle_gives_up_in_time(cloud, busy):
 @pytest.mark.parametrize("preset", ["balanced", "must-finish"])
 def test_busy_guest_arrives(cloud, guest, preset):
     """What cannot converge is switched to post-copy when its time is over."""
-    probe.ask(guest.address, "dirty 16", 10)
+    probe.ask(guest.address, f"dirty {GENTLY}", 10)
     before = probe.alive(guest.address, 10)
-    policy = {"policy": preset, "bandwidth": CAP, "completion_timeout": 12}
+    policy = {"policy": preset, "bandwidth": SLOW, "completion_timeout": 22}
     guest.migrate("host2", policy=policy)
     move = guest.moved(PATIENCE)
     after = probe.alive(guest.address, 30)
@@ -183,7 +187,7 @@ def test_queue_with_one_cancelled(cloud):
 
 
 def test_killed_libvirtd_at_the_destination(cloud, busy):
-    """The destination's daemon dies in the copy: the guest stays, the remains go when it is back."""
+    """The destination's daemon dies in the copy: the guest stays, and nothing is left there."""
     busy.migrate("host2", policy={"policy": "gentle", "bandwidth": CAP})
     running(busy, lambda one: one["progress"]["percent"] >= 10)
     cloud.lab.run("kill", "host2", "libvirtd")
@@ -202,8 +206,8 @@ def test_cut_in_pre_copy(cloud, busy):
     cloud.lab.run("cut", "host2")
     try:
         probe.alive(busy.address, 10)
-    finally:
         waiting.until(lambda: _silent(cloud, busy), "the copy has noticed the cut", 90)
+    finally:
         cloud.lab.run("heal", "host2")
     move = busy.moved(PATIENCE)
     probe.alive(busy.address, 10)
@@ -241,5 +245,7 @@ def test_cut_in_post_copy(cloud, guest):
 
 def _silent(cloud: clouds.Cloud, guest: clouds.Guest) -> bool:
     """Tell whether the source has given the copy up."""
-    out = cloud.lab.virsh("host1", "domjobinfo", guest.uuid)
-    return "None" in out
+    try:
+        return "None" in cloud.lab.virsh("host1", "domjobinfo", guest.uuid)
+    except subprocess.SubprocessError:  # it is just giving up
+        return False

@@ -239,6 +239,9 @@ class Driver(driver.Driver):
         agreed = self.terms(instance, data, policy)
         if agreed.refusal:
             return job.stayed(agreed.refusal, cancelled=False)
+        if self._world.running(instance.uuid) == [data.destination_address]:
+            # An earlier process has begun this, and it ended well.
+            return job.arrived()
         guest = self._need(instance.uuid)
         running = job.Job(self._world, self._conf.simulated.rate, guest, agreed.policy)
         self._peers[instance.uuid] = self._world.host(data.destination_address)

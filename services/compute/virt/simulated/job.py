@@ -159,3 +159,8 @@ def halved(reason: str) -> driver.JobEnd:
     return driver.JobEnd(
         gone=False, cancelled=False, reason=reason, downtime_ms=None, job_ms=None, broken=True
     )
+
+
+def arrived() -> driver.JobEnd:
+    """Make the end of a job that nobody here has seen end."""
+    return driver.JobEnd(gone=True, cancelled=False, reason="", downtime_ms=None, job_ms=None)

@@ -36,7 +36,7 @@ class Move:
             migration_uuid=ids.new(), destination_address="host2"
         )
         self.end = None
-        self._thread = None
+        self._thread = threading.Thread()
 
     def start(self, verb="migrate"):
         """Begin, and see the job."""
