@@ -21,9 +21,10 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 NAMES = (f"busy-{number}" for number in itertools.count(1))
 CAP = 12  # MiB per second
 DIRTY = 24  # MiB per second: more than the cap lets through
-# Under software emulation a guest that writes hard may crash in post-copy, with plain virsh too.
-SLOW = 6
-GENTLY = 8
+# QEMU without KVM loses pages that a guest writes fast while they are copied, whoever moves it:
+# where memory must survive post-copy the guest writes gently, and the timeout comes first.
+SLOW = 4
+GENTLY = 2
 PATIENCE = 120
 
 
@@ -101,7 +102,7 @@ def test_busy_guest_arrives(cloud, guest, preset):
     """What cannot converge is switched to post-copy when its time is over."""
     probe.ask(guest.address, f"dirty {GENTLY}", 10)
     before = probe.alive(guest.address, 10)
-    policy = {"policy": preset, "bandwidth": SLOW, "completion_timeout": 22}
+    policy = {"policy": preset, "bandwidth": SLOW, "completion_timeout": 18}
     guest.migrate("host2", policy=policy)
     move = guest.moved(PATIENCE)
     after = probe.alive(guest.address, 30)
@@ -131,9 +132,9 @@ def test_abort_on_the_way(cloud, busy):
 )
 def test_force_complete(cloud, guest, post_copy, decided):
     """Forced, a move ends by post-copy where its policy allows that, else by a pause."""
-    probe.ask(guest.address, "dirty 16", 10)
+    probe.ask(guest.address, f"dirty {GENTLY}", 10)
     policy = {
-        "bandwidth": CAP,
+        "bandwidth": SLOW,
         "post_copy": post_copy,
         "on_timeout": "abort",
         "completion_timeout": 250,
@@ -218,7 +219,7 @@ def test_cut_in_pre_copy(cloud, busy):
 
 def test_cut_in_post_copy(cloud, guest):
     """A link that breaks in post-copy lets the guest wait; healed, it goes on and arrives."""
-    probe.ask(guest.address, "dirty 8", 10)
+    probe.ask(guest.address, f"dirty {GENTLY}", 10)
     before = probe.alive(guest.address, 10)
     policy = {"bandwidth": 4, "post_copy": "on-timeout", "completion_timeout": 250}
     guest.migrate("host2", policy=policy)
