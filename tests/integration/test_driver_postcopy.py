@@ -25,6 +25,7 @@ PATIENCE = 40
 MIB = 1 << 20
 BUSY = 3  # MiB per second that the guest writes
 SLOW = factories.policy(bandwidth=4, post_copy="on-timeout")
+FASTER = SLOW.replace(bandwidth=8)
 RUNNING = states.Power.RUNNING
 
 
@@ -121,18 +122,19 @@ def test_guest_waits_for_a_broken_link_and_goes_on(lab, host1, host2, awake, fil
     """Nothing is lost when the network goes away in post-copy, and comes back."""
     probe.ask(ADDRESS, "dirty 1", PATIENCE)
     before = boot()
-    move = driver_moves.Move(host1, host2, awake, files, SLOW).begin()
+    move = driver_moves.Move(host1, host2, awake, files, FASTER).begin()
     copying(move)
     host1.post_copy(awake.uuid)
     waiting.until(lambda: host2.guest(awake.uuid).power is RUNNING, PATIENCE, "no switch")
 
     lab.run("cut", "host2", "--only", "control")
     end = move.finish()
-    still = host1.recover(awake, move.data, SLOW)
+    still = host1.recover(awake, move.data, FASTER)
     lab.run("heal", "host2")
-    move.policy = SLOW.replace(bandwidth=0)
+    host2.let_go(awake.uuid)
     again = move.recover()
 
+    assert again.gone, again.reason
     after = boot()
     assert (False, True, False) == (end.gone, end.broken, end.cancelled)
     assert "connection" in end.reason

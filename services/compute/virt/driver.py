@@ -270,9 +270,9 @@ class Driver(abc.ABC):
     ) -> JobEnd:
         """Go on with a move that broke in post-copy; returns like migrate(), broken again maybe.
 
-        WrongState when no broken move of the guest waits here. Where it
-        stays broken for "still running" at the destination, that host's
-        let_go() helps.
+        WrongState when no broken move of the guest waits here. Call the
+        destination's let_go() before: it may take its dead stream for alive,
+        and then this try is in vain and takes half a minute.
         """
 
     @abc.abstractmethod
