@@ -2,7 +2,7 @@
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 BIN := .venv/bin
-FAST := tests/architecture tests/unit tests/functional
+FAST := tests/architecture tests/unit tests/functional tests/replay
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-sim demo demo-sim test check lint types imports fast coverage bench lab docs lock format clean
@@ -24,7 +24,7 @@ demo-sim: setup-sim ## the same story on simulated hypervisors, in one process
 	@$(BIN)/python -m deploy.demo.sim
 
 test: setup lint types imports ## everything, as CI runs it (root)
-	$(BIN)/pytest tests/architecture tests/unit tests/functional tests/integration
+	$(BIN)/pytest $(FAST) tests/integration
 
 check: lint types imports fast ## what every commit passes: all but integration
 
@@ -50,8 +50,9 @@ bench: setup ## measure: tables and JSON under .cache/bench (root)
 lab: setup ## start the lab of two hosts; deploy/lab/lab down ends it (root)
 	@deploy/lab/lab up --hosts 2
 
-docs: ## regenerate sample configuration, state diagrams, wire lock (UNRELEASED=1 rewrites it)
+docs: ## regenerate sample configuration, diagrams, tables, wire lock (UNRELEASED=1 rewrites it)
 	@$(BIN)/python -W ignore -m deploy.generated $(if $(UNRELEASED),--rewrite)
+	@$(BIN)/python -m tests.replay
 
 lock: ## pin requirements and the wire anew
 	@requirements/lock $(CURDIR)/$(BIN)/pip-compile

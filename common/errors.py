@@ -204,6 +204,12 @@ class BridgeMissing(CheckFailed):
     code = "bridge_missing"
 
 
+class Unreachable(CheckFailed):
+    """The source cannot connect to a port of the destination that the move needs."""
+
+    code = "unreachable"
+
+
 class BadImage(Error):
     """An image's bytes do not have the recorded checksum or size."""
 

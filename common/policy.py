@@ -32,6 +32,7 @@ RULES: dict[str, tuple[str, str]] = {
     "servers:place": (ADMIN, "name the host of a new server"),
     "servers:move": (ADMIN, "move a server to another host, abort and watch its moves"),
     "migrations:read": (ADMIN, "see the moves of all servers"),
+    "migrations:limit": (ADMIN, "change how many moves leave and enter a host at once"),
     "services:read": (ADMIN, "see services and whether they are up"),
     "services:write": (ADMIN, "enable, disable and force down services"),
     "hosts:read": (ADMIN, "see hypervisors, hosts and what they have"),

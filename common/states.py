@@ -82,6 +82,14 @@ class Kind(StrEnum):
     RESIZE = "resize"
 
 
+class Verdict(StrEnum):
+    """What a pre-check says of a move."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    WARN = "warn"
+    FAIL = "fail"
+
+
 class StepState(StrEnum):
     """The state of one step in a move's journal."""
 

@@ -49,6 +49,29 @@ class Compute(interface.Interface):
     ) -> objects.LibvirtLiveMigrateData:
         """Check as the source: is the test file seen here, and does everything fit together."""
 
+    @interface.call(since="1.0", timeout=20)
+    def examine_live_migration_destination(
+        self,
+        context: Context,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+    ) -> objects.CheckReport:
+        """Give the answer of every check of the destination; only the test file is left.
+
+        Like check_can_live_migrate_destination, which raises the first fail;
+        the same cleanup belongs to it.
+        """
+
+    @interface.call(since="1.0", timeout=20)
+    def examine_live_migration_source(
+        self,
+        context: Context,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+        policy: objects.MigrationPolicy,
+    ) -> objects.CheckReport:
+        """Give the answer of every check of the source, and what it says of the policy."""
+
     @interface.cast(since="1.0")
     def check_can_live_migrate_destination_cleanup(
         self, context: Context, data: objects.LibvirtLiveMigrateData
@@ -79,11 +102,21 @@ class Compute(interface.Interface):
     ) -> int:
         """See the guest run here, make its domain permanent; gives its power state."""
 
-    @interface.call(since="1.0", timeout=120)
+    @interface.call(since="1.0", timeout=20)
     def rollback_live_migration_at_destination(
         self, context: Context, instance: objects.Instance, migration: objects.Migration
     ) -> None:
         """Remove what this attempt created here and nothing else; never a running guest."""
+
+    @interface.call(since="1.0", timeout=30)
+    def force_live_migration(self, context: Context, migration: str) -> None:
+        """Make the hypervisor's job of this move end; WrongState when it does not run here."""
+
+    @interface.call(since="1.0", timeout=30)
+    def change_live_migration(
+        self, context: Context, migration: str, policy: objects.MigrationPolicy
+    ) -> None:
+        """Steer the running job by another policy; WrongState when it does not run here."""
 
     @interface.call(since="1.0", timeout=30)
     def abort_live_migration(self, context: Context, migration: str) -> None:

@@ -46,18 +46,53 @@ class Conductor(interface.Interface):
         *,
         block_migration: bool | None,
         disk_over_commit: bool,
+        policy: dict[str, str],
         wait: bool,
     ) -> objects.Migration:
         """Begin a live migration and give its row.
 
-        A block_migration of None means auto. With `wait` the checks are made
+        A block_migration of None means auto; `policy` overrides fields of the
+        migration policy, or names a preset. With `wait` the checks are made
         before the answer and their refusals are raised (NoValidHost,
         CheckFailed); without, they end up in the row.
+        """
+
+    @interface.call(since="1.0", timeout=90)
+    def check_migrate(
+        self,
+        context: Context,
+        server: str,
+        host: str | None,
+        *,
+        block_migration: bool | None,
+        disk_over_commit: bool,
+    ) -> list[objects.CheckResult]:
+        """Give every answer to a live migration of the server, for one host or for all others.
+
+        Nothing is moved, claimed or marked; a repeat is another look. A host
+        that says nothing within [conductor] check_timeout fails by the name
+        `answer`.
         """
 
     @interface.call(since="1.0", timeout=60)
     def abort_migration(self, context: Context, server: str, migration: str) -> None:
         """Cancel a queued live migration or stop a running one; else raise WrongState."""
+
+    @interface.call(since="1.0", timeout=60)
+    def force_complete(self, context: Context, server: str, migration: str) -> None:
+        """Make a running live migration end, by post-copy or a pause; else raise WrongState."""
+
+    @interface.call(since="1.0", timeout=60)
+    def change_move(
+        self, context: Context, server: str, migration: str, changes: dict[str, str]
+    ) -> objects.Migration:
+        """Change the policy of a live migration that has not ended, and give its row."""
+
+    @interface.call(since="1.0", timeout=30)
+    def set_limits(
+        self, context: Context, *, max_outbound: int | None, max_inbound: int | None
+    ) -> dict[str, int]:
+        """Change how many live migrations leave and enter a host at once; gives both."""
 
     @interface.call(since="1.0", timeout=30)
     def create_flavor(self, context: Context, flavor: objects.Flavor) -> objects.Flavor:
@@ -129,6 +164,14 @@ class Conductor(interface.Interface):
 
     @interface.cast(since="1.0")
     def move_progress(
-        self, context: Context, host: str, progress: list[objects.MigrationProgress]
+        self,
+        context: Context,
+        host: str,
+        progress: list[objects.MigrationProgress],
+        notes: list[objects.MigrationStep],
     ) -> None:
-        """Write the progress of all running moves of a host; the next report replaces it."""
+        """Write the progress of all running moves of a host, and decisions about them.
+
+        The next report replaces the progress; a decision also comes with the
+        move's next change of status.
+        """

@@ -25,3 +25,11 @@ class Scheduler(interface.Interface):
         A repeat for a consumer that holds a claim replaces nothing: it gives
         the host already claimed.
         """
+
+    @interface.call(since="1.0", timeout=30)
+    def explain(self, context: Context, spec: objects.RequestSpec) -> list[objects.CheckResult]:
+        """Say what each filter makes of each host, or of the requested one; claims nothing.
+
+        What the request ignores is left out, and a requested host that nobody
+        knows fails by the name `known`.
+        """

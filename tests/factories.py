@@ -59,6 +59,11 @@ def migration(**values) -> objects.Migration:
     return _made(objects.Migration(**{**given, **values}))
 
 
+def policy(**values) -> objects.MigrationPolicy:
+    """Give a plain policy, half a second of downtime at most."""
+    return _made(objects.MigrationPolicy(**{"name": "balanced", "downtime_ms": 500, **values}))
+
+
 def facts(**values) -> objects.HostFacts:
     """Give a QEMU host of x86."""
     given = {

@@ -137,6 +137,7 @@ class Stage:
         host: str | None = None,
         *,
         block_migration: bool | None = None,
+        policy: Mapping[str, str] | None = None,
         wait: bool = True,
         request: Context | None = None,
     ) -> str:
@@ -147,6 +148,7 @@ class Stage:
             host,
             block_migration=block_migration,
             disk_over_commit=False,
+            policy=dict(policy or {}),
             wait=wait,
         )
         return str(begun.uuid)

@@ -36,6 +36,14 @@ OPTIONS = [
         "may take it over.",
     ),
     cfg.IntOpt(
+        "check_timeout",
+        default=45,
+        min=1,
+        max=80,
+        help="Seconds after which a dry run of a live migration answers; a host whose checks have "
+        "not ended by then fails.",
+    ),
+    cfg.IntOpt(
         "tick",
         default=5,
         min=1,

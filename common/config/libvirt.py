@@ -46,7 +46,8 @@ OPTIONS = [
         default=500,
         min=100,
         max=60000,
-        help="Milliseconds that a guest may stand still at the switch.",
+        help="Milliseconds that a guest may stand still at the switch, in the end: the first "
+        "iterations get less. Left alone, the preset of live_migration_policy decides.",
     ),
     cfg.IntOpt(
         "live_migration_bandwidth",
@@ -58,7 +59,58 @@ OPTIONS = [
         "live_migration_completion_timeout",
         default=800,
         min=0,
-        help="Seconds per GiB of memory and copied disk after which a live migration is given "
-        "up and undone; 0 means never.",
+        help="Seconds per GiB of memory and copied disk, two GiB at least, after which "
+        "live_migration_timeout_action is due; 0 means never. Left alone, the preset of "
+        "live_migration_policy decides.",
+    ),
+    cfg.StrOpt(
+        "live_migration_policy",
+        default="balanced",
+        choices=["gentle", "balanced", "must-finish", "huge-vm"],
+        help="The preset by which live migrations converge unless a flavor or a request names "
+        "another; doc/convergence.md has their table. The options below that somebody sets "
+        "change single values of this preset; those left alone leave them to it.",
+    ),
+    cfg.IntOpt(
+        "live_migration_completion_limit",
+        default=0,
+        min=0,
+        max=604800,
+        help="Seconds for a whole live migration, whatever the guest's size; 0 means none. With "
+        "live_migration_completion_timeout set too, the shorter one counts.",
+    ),
+    cfg.StrOpt(
+        "live_migration_timeout_action",
+        default="post-copy",
+        choices=["abort", "post-copy", "pause", "force_complete"],
+        help="What is done about a live migration at its timeout: give it up, let the guest go on "
+        "at the destination at once, or let it stand still until it is there. force_complete "
+        "is post-copy where that can be, else pause. Left alone, the preset decides.",
+    ),
+    cfg.BoolOpt(
+        "live_migration_permit_post_copy",
+        default=True,
+        help="False forbids post-copy whatever a preset, flavor or request says. A guest in "
+        "post-copy is on both hosts, and waits when either or the network fails.",
+    ),
+    cfg.BoolOpt(
+        "live_migration_permit_auto_converge",
+        default=True,
+        help="False forbids slowing a guest's processors down whatever a preset, flavor or "
+        "request says.",
+    ),
+    cfg.IntOpt(
+        "live_migration_parallel_connections",
+        default=1,
+        min=1,
+        max=255,
+        help="Connections over which a guest's memory is copied. More fill a fast network; with "
+        "QEMU before 10.1 more than one excludes post-copy, and QEMU may exceed the bandwidth.",
+    ),
+    cfg.BoolOpt(
+        "live_migration_with_native_tls",
+        default=False,
+        help="True encrypts memory and disks on their way; no flavor or request can then do "
+        "without. It needs certificates on every host.",
     ),
 ]

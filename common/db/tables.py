@@ -183,7 +183,7 @@ MIGRATIONS = Table(
     Column("generation", Integer, nullable=False),
     Column("owner", _NAME),
     Column("lease_until", Moment),
-    Column("policy", JSON, nullable=False),
+    Column("policy", Stored),
     Column("block_migration", Boolean),
     Column("disk_over_commit", Boolean, nullable=False),
     Column("requested_host", _NAME),
@@ -220,6 +220,7 @@ STEPS = Table(
     Column("finished_at", Moment),
     Column("error_code", _WORD),
     Column("error", Text),
+    Column("details", Text),
     UniqueConstraint("migration_uuid", "step", "host", "attempt", name="uq_migration_steps"),
 )
 
@@ -250,6 +251,14 @@ EVENTS = Table(
     Column("finished_at", Moment),
     Column("result", _WORD),
     Column("details", Text),
+)
+
+# Numbers that operators change while everything runs; a name without a row has its default.
+SETTINGS = Table(
+    "settings",
+    METADATA,
+    Column("name", _WORD, primary_key=True),
+    Column("value", Integer, nullable=False),
 )
 
 # A row that is locked while its name's decision is taken, so that two

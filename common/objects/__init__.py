@@ -4,6 +4,8 @@ from common.objects.catalog import Flavor as Flavor
 from common.objects.catalog import Image as Image
 from common.objects.catalog import Network as Network
 from common.objects.catalog import Port as Port
+from common.objects.check import CheckReport as CheckReport
+from common.objects.check import CheckResult as CheckResult
 from common.objects.host import ComputeNode as ComputeNode
 from common.objects.host import HostFacts as HostFacts
 from common.objects.host import Service as Service
@@ -16,6 +18,7 @@ from common.objects.migration import Migration as Migration
 from common.objects.migration import MigrationProgress as MigrationProgress
 from common.objects.migration import MigrationStep as MigrationStep
 from common.objects.migration import MoveReport as MoveReport
+from common.objects.policy import MigrationPolicy as MigrationPolicy
 from common.objects.request import NewServer as NewServer
 from common.objects.request import RequestSpec as RequestSpec
 from common.objects.request import Selection as Selection

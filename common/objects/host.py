@@ -33,9 +33,15 @@ class Service(base.Value):
 
 @VersionedObjectRegistry.register
 class HostFacts(base.Value):
-    """What a hypervisor is, as far as it decides who can run there."""
+    """What a hypervisor is, as far as it decides who can run there.
 
-    VERSION = "1.0"
+    `features` are what a move may use: post-copy, post-copy-recovery, parallel,
+    parallel-post-copy, auto-converge, tls, and for each usable compression its
+    method: xbzrle, zlib, zstd.
+    """
+
+    VERSION = "1.1"
+    ADDED = {"1.1": {"features": []}}
     fields = {
         "architecture": fields.StringField(),
         "hypervisor_type": fields.StringField(),
@@ -45,6 +51,7 @@ class HostFacts(base.Value):
         "machine_types": fields.ListOfStringsField(default=[]),
         "cpu": fields.StringField(default=""),  # libvirt's <cpu> of the host
         "bridges": fields.ListOfStringsField(default=[]),
+        "features": fields.ListOfStringsField(default=[]),
     }
 
 

@@ -8,6 +8,7 @@ from oslo_versionedobjects.base import VersionedObjectRegistry
 from common.objects import base
 from common.objects import moment
 from common.objects.host import HostFacts  # noqa: F401 - the field's type for mypy
+from common.objects.policy import MigrationPolicy  # noqa: F401 - the field's type for mypy
 
 
 @VersionedObjectRegistry.register
@@ -30,7 +31,7 @@ class Migration(base.Value):
         "generation": fields.IntegerField(default=0),
         "owner": fields.StringField(nullable=True),
         "lease_until": moment.MomentField(nullable=True),
-        "policy": fields.DictOfStringsField(default={}),
+        "policy": fields.ObjectField("MigrationPolicy", nullable=True),
         "block_migration": fields.BooleanField(nullable=True),  # None: auto
         "disk_over_commit": fields.BooleanField(default=False),
         "requested_host": fields.StringField(nullable=True),
@@ -66,6 +67,7 @@ class MigrationStep(base.Value):
         "finished_at": moment.MomentField(nullable=True),
         "error_code": fields.StringField(nullable=True),
         "error": fields.StringField(nullable=True),
+        "details": fields.StringField(nullable=True),  # a decision: its reason and numbers
     }
 
 
@@ -73,7 +75,8 @@ class MigrationStep(base.Value):
 class MigrationProgress(base.Value):
     """How far a running move is, in bytes; `percent` never goes back."""
 
-    VERSION = "1.0"
+    VERSION = "1.1"
+    ADDED = {"1.1": {"post_copy": False}}
     fields = {
         "migration_uuid": fields.StringField(),
         "generation": fields.IntegerField(default=0),
@@ -89,6 +92,7 @@ class MigrationProgress(base.Value):
         "iteration": fields.IntegerField(default=0),
         "elapsed_ms": fields.IntegerField(default=0),
         "eta_ms": fields.IntegerField(nullable=True),
+        "post_copy": fields.BooleanField(default=False),  # the guest runs at the destination
     }
 
 
@@ -144,7 +148,7 @@ class LibvirtLiveMigrateData(base.Value):
     """
 
     VERSION = "1.1"
-    ADDED = {"1.1": {"unsafe": False, "destination_has_files": False}}
+    ADDED = {"1.1": {"unsafe": False, "destination_has_files": False, "destination_port": 0}}
     fields = {
         "migration_uuid": fields.StringField(),
         "block_migration": fields.BooleanField(nullable=True),
@@ -156,6 +160,7 @@ class LibvirtLiveMigrateData(base.Value):
         "destination_free_bytes": fields.IntegerField(default=0),
         "destination_facts": fields.ObjectField("HostFacts", nullable=True),
         "destination_has_files": fields.BooleanField(default=False),  # the server's directory
+        "destination_port": fields.IntegerField(default=0),  # listens for the source's try
         # filled by the source's check
         "is_shared": fields.BooleanField(nullable=True),
         "disks": fields.ListOfObjectsField("DiskInfo", default=[]),

@@ -6,6 +6,7 @@ import sys
 import uuid
 from pathlib import Path
 
+from deploy.lab import certificates
 from deploy.lab import programs
 from deploy.lab.plan import CONTROLLER
 from deploy.lab.plan import Host
@@ -50,6 +51,8 @@ remember_owner = 0
 stdio_handler = "file"
 migration_address = "0.0.0.0"
 migration_host = "{address}"
+keepalive_interval = 3
+keepalive_count = 3
 """
 
 ENTER = """\
@@ -81,9 +84,10 @@ def libvirtd_conf(plan: Plan, host: Host) -> str:
     return LIBVIRTD_CONF.format(address=host.address, port=LIBVIRT_PORT, uuid=own)
 
 
-def qemu_conf(host: Host) -> str:
+def qemu_conf(plan: Plan, host: Host) -> str:
     """qemu.conf: everything as root, no confinement that nested namespaces would break."""
-    return QEMU_CONF.format(address=host.address)
+    tls = certificates.QEMU_CONF if plan.tls else ""
+    return QEMU_CONF.format(address=host.address) + tls
 
 
 def hosts_file(plan: Plan) -> str:
@@ -113,7 +117,7 @@ def furnish(plan: Plan, host: Host) -> None:
     etc = host.folder / "libvirt" / "etc"
     for path, text in (
         (etc / "libvirtd.conf", libvirtd_conf(plan, host)),
-        (etc / "qemu.conf", qemu_conf(host)),
+        (etc / "qemu.conf", qemu_conf(plan, host)),
         (host.folder / "hosts", hosts_file(plan)),
         (host.folder / "enter.sh", enter_script(plan, host)),
     ):

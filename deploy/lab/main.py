@@ -47,6 +47,7 @@ def bring_up(args: argparse.Namespace) -> int:
         bare=args.bare,
         database=args.database,
         virt_type=args.virt_type,
+        tls=args.tls,
         settings=tuple(services.check_setting(each) for each in args.set),
     )
     if not plan.bare:
@@ -238,6 +239,7 @@ def add_up(added: argparse.ArgumentParser) -> None:
     added.add_argument("--bare", action="store_true", help="network, RabbitMQ and libvirt only")
     added.add_argument("--keep", action="store_true", help="keep a lab whose start failed")
     added.add_argument("--database", default="", metavar="URL", help="instead of an SQLite file")
+    added.add_argument("--tls", action="store_true", help="certificates, and encrypted moves")
     added.add_argument("--virt-type", choices=("qemu", "kvm", "auto"), default="qemu")
     added.add_argument(
         *("--set", "-s"),

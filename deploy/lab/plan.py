@@ -97,6 +97,7 @@ class Plan:
     bare: bool = False
     database: str = ""
     virt_type: str = "qemu"
+    tls: bool = False
     settings: tuple[str, ...] = ()
 
     @property

@@ -18,6 +18,7 @@ PACKAGES = {
     "qemu-img": "qemu-utils",
     "busybox": "busybox-static",
     "gcc": "gcc",
+    "openssl": "openssl",
     "dpkg-deb": "dpkg",
     "/usr/lib/rabbitmq/bin/rabbitmq-server": "rabbitmq-server",
 }

@@ -59,6 +59,7 @@ def options(plan: Plan, host: str, service: str) -> dict[str, dict[str, str]]:
             "migration_address": plan.host(host).address,
             "virt_type": plan.virt_type,
             "trust_shared_probe": str(plan.shared).lower(),
+            "live_migration_with_native_tls": str(plan.tls).lower(),
         }
     return sections | override(sections, plan.settings)
 

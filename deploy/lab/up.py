@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from deploy.lab import api
 from deploy.lab import broker
+from deploy.lab import certificates
 from deploy.lab import crew
 from deploy.lab import down
 from deploy.lab import errors
@@ -90,6 +91,8 @@ class Builder:
         for host in plan.hosts:
             hypervisor.furnish(plan, host)
             hypervisor.seed(host, build.CACHE / "capabilities")
+        if plan.tls:
+            certificates.make(plan)
         broker.prepare(plan)
         services.write_configs(plan)
         self.say(f"network {plan.subnet} and {plan.count} hosts' namespaces are there")

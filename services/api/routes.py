@@ -11,6 +11,7 @@ from werkzeug import routing
 from services.api import schemas
 from services.api import versions
 from services.api.handlers import actions
+from services.api.handlers import checks
 from services.api.handlers import create
 from services.api.handlers import documents
 from services.api.handlers import empty
@@ -18,12 +19,13 @@ from services.api.handlers import flavors
 from services.api.handlers import history
 from services.api.handlers import hypervisors
 from services.api.handlers import images
+from services.api.handlers import limits
 from services.api.handlers import metadata
 from services.api.handlers import moves
 from services.api.handlers import networks
+from services.api.handlers import policies
 from services.api.handlers import servers
 from services.api.handlers import services
-from services.api.schemas import actions as action_bodies
 from services.api.schemas import others as bodies
 from services.api.schemas import servers as server_bodies
 
@@ -115,9 +117,9 @@ COMPUTE = (
         moves.act_on_move,
         "servers:move",
         202,
-        action_bodies.FORCE_COMPLETE,
         since=(2, 22),
     ),
+    R("GET", f"{S}/whimbrel-check-migrate", checks.check_migrate, "servers:move"),
     R("GET", "/os-migrations", moves.list_moves, "migrations:read"),
     R("GET", "/os-migrations/<migration_id>", moves.show_move, "migrations:read"),
     R("GET", "/flavors", flavors.list_flavors),
@@ -187,6 +189,12 @@ HOSTS = (
     R("GET", "/whimbrel/hosts/<host>", hypervisors.show_host, "hosts:read"),
 )
 
+CONTROL = (
+    R("GET", "/whimbrel/limits", limits.show_limits, "migrations:read"),
+    R("PUT", "/whimbrel/limits", limits.update_limits, "migrations:limit", 200, bodies.LIMITS),
+    R("GET", "/whimbrel/policies", policies.list_policies, "migrations:read"),
+)
+
 IMAGES = (
     R("GET", "/images", images.list_images),
     R("GET", "/images/<image_id>", images.show_image),
@@ -209,6 +217,7 @@ PLACES: tuple[tuple[str, tuple[Route, ...]], ...] = (
     ("/v2.1", COMPUTE),
     ("/v2.1", HOSTS),
     ("", HOSTS),
+    ("/v2.1", CONTROL),
     ("/v2.1", IMAGES),
     ("/v2.1/v2", IMAGES),
     ("/image/v2", IMAGES),

@@ -53,6 +53,20 @@ def migration(client: api.Api, word: str) -> api.Row:
     return found
 
 
+def going_on(client: api.Api, word: str) -> str:
+    """Give the path of a migration, by its id or number or by the server that is moved."""
+    known = is_uuid(word) or word.isdecimal()
+    move = _get(client, "/os-migrations", "migration", word) if known else None
+    if move:
+        return f"/servers/{move['instance_uuid']}/migrations/{move['uuid']}"
+    found = server(client, word)
+    path = f"/servers/{found['id']}/migrations"
+    moves = client.rows(path, "migrations")
+    if not moves:
+        raise failures.Missing(f"{found['name']} is not being moved; see: whimbrel migration list")
+    return f"{path}/{moves[0]['uuid']}"
+
+
 def choose(kind: str, word: str, rows: list[api.Row]) -> api.Row:
     """Give the row with this id, or else the only one with this name."""
     by_id = [row for row in rows if row["id"] == word]

@@ -11,6 +11,7 @@ from services.cli import api
 from services.cli import command
 from services.cli import failures
 from services.cli import find
+from services.cli import policies
 from services.cli import servers
 from services.cli import watch
 
@@ -54,8 +55,27 @@ class Journal(columns.FormattableColumn[list[api.Row]]):
     """The journal: a line a step for people, the rows for programs."""
 
     def human_readable(self) -> str:
-        """Give the lines."""
-        return "\n".join(journal({"steps": self._value}))
+        """Give the lines; what was decided has its own."""
+        steps = [step for step in self._value if not step["step"].startswith("decide_")]
+        return "\n".join(journal({"steps": steps}))
+
+
+class Decisions(columns.FormattableColumn[list[api.Row]]):
+    """What was decided about a running job: when and why for people, all for programs."""
+
+    def human_readable(self) -> str:
+        """Give a line for each."""
+        return "\n".join(
+            f"{made['at'][11:19]} {made['action']}: {made['reason']}" for made in self._value
+        )
+
+
+class Phases(columns.FormattableColumn[dict[str, int]]):
+    """How long each phase took, in the order in which they came."""
+
+    def human_readable(self) -> str:
+        """Give a line for each."""
+        return "\n".join(f"{name} {took} ms" for name, took in self._value.items())
 
 
 def part(kind: str) -> command.Column:
@@ -71,6 +91,7 @@ SHOWN: tuple[command.Column, ...] = (
     ("status", command.at("status")),
     ("from", watch.source),
     ("to", watch.destination),
+    ("queue_position", command.at("queue_position")),
     ("requested_host", command.at("requested_host")),
     ("block_migration", command.at("block_migration")),
     ("percent", command.at("progress", "percent")),
@@ -86,7 +107,9 @@ SHOWN: tuple[command.Column, ...] = (
     ("error_message", command.at("error_message")),
     ("failed_step", command.at("failed_step")),
     ("failed_host", command.at("failed_host")),
-    ("policy", lambda move: command.Pairs(move.get("policy") or {})),
+    ("policy", lambda move: command.Pairs(policies.plain(move.get("policy")))),
+    ("phases", lambda move: Phases(move.get("durations_ms") or {})),
+    ("decisions", lambda move: Decisions(move.get("decisions") or [])),
     ("steps", lambda move: Journal(move.get("steps") or [])),
     ("created", command.at("created_at")),
     ("updated", command.at("updated_at")),
@@ -112,32 +135,14 @@ class LiveMigrate(command.Show):
         parser = super().get_parser(prog_name)
         parser.add_argument("server", help="name or id")
         parser.add_argument("--host", help="to this host; the scheduler chooses without")
-        disks = parser.add_mutually_exclusive_group()
-        disks.add_argument(
-            "--block-migration",
-            dest="block",
-            action="store_const",
-            const=True,
-            default="auto",
-            help="copy the disks; without, the hosts find out whether they share them",
-        )
-        disks.add_argument(
-            "--shared-migration",
-            dest="block",
-            action="store_const",
-            const=False,
-            help="both hosts see the same disks",
-        )
-        parser.add_argument(
-            "--disk-over-commit",
-            action="store_true",
-            help="judge the destination's room by what the disks use now, not by their full size",
-        )
+        add_disks(parser)
         parser.add_argument(
             "--microversion-free",
             action="store_true",
             help="ask as the oldest clients do; needs one of the two above",
         )
+        parser.add_argument("--policy", metavar="PRESET", help="the policy to begin with")
+        policies.add(parser)
         parser.add_argument(
             "--wait", action="store_true", help="watch it, and fail unless it arrives"
         )
@@ -161,9 +166,37 @@ class LiveMigrate(command.Show):
         return begun(answer) or newest(self.client, server)
 
 
+def add_disks(parser: argparse.ArgumentParser) -> None:
+    """Add how disks are treated: copied or shared, and how room for them is judged."""
+    disks = parser.add_mutually_exclusive_group()
+    disks.add_argument(
+        "--block-migration",
+        dest="block",
+        action="store_const",
+        const=True,
+        default="auto",
+        help="copy the disks; without, the hosts find out whether they share them",
+    )
+    disks.add_argument(
+        "--shared-migration",
+        dest="block",
+        action="store_const",
+        const=False,
+        help="both hosts see the same disks",
+    )
+    parser.add_argument(
+        "--disk-over-commit",
+        action="store_true",
+        help="judge the destination's room by what the disks use now, not by their full size",
+    )
+
+
 def order(chosen: argparse.Namespace) -> tuple[api.Row, str | None]:
     """Give the body of a live migration, and the microversion that understands it."""
     body = {"host": chosen.host, "block_migration": chosen.block}
+    policy = policies.given(chosen.fields, policy=chosen.policy)
+    if policy:
+        body[policies.KEY] = policy
     old = chosen.disk_over_commit or chosen.microversion_free
     if not old:
         return body, CHECKED_LATER if chosen.wait else CHECKED_FIRST
@@ -251,21 +284,6 @@ class WatchMove(command.Act):
             return str(find.migration(self.client, chosen.migration)["uuid"])
         server = find.server(self.client, chosen.server)
         return newest(self.client, server)
-
-
-class AbortMove(command.Act):
-    """Abort a live migration that waits or runs; the server stays where it is."""
-
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Add which one."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument("migration", help="id or number")
-        return parser
-
-    def take_action(self, parsed_args: argparse.Namespace) -> None:
-        """Order it to be aborted."""
-        move = find.migration(self.client, parsed_args.migration)
-        self.client.send("DELETE", f"/servers/{move['instance_uuid']}/migrations/{move['uuid']}")
 
 
 def newest(client: api.Api, server: api.Row) -> str:

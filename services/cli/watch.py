@@ -61,21 +61,22 @@ class Bar(Screen):
 
 
 class Lines(Screen):
-    """A line whenever the status changes, and every few seconds."""
+    """A line whenever the status changes or a link breaks, and every few seconds."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         """Write to the stream, a file or pipe."""
         self._stream = stream
         self._clock = clock
-        self._last = ("", 0.0)
+        self._last = (("", ""), 0.0)
 
     def show(self, move: api.Row, percent: int) -> None:
-        """Write a line, if the last is old or of another status."""
-        status, when = self._last
+        """Write a line, if the last is old, or of another status or trouble."""
+        last, when = self._last
         now = self._clock()
-        if move["status"] == status and now - when < LINE_SECONDS:
+        state = (move["status"], trouble(move))
+        if state == last and now - when < LINE_SECONDS:
             return
-        self._last = (move["status"], now)
+        self._last = (state, now)
         print(f"{percent:3d} %  {title(move)}  {facts(move)}".rstrip(), file=self._stream)
 
     def close(self) -> None:
@@ -125,17 +126,28 @@ def destination(move: api.Row) -> str | None:
 
 
 def facts(move: api.Row) -> str:
-    """Say how much is copied, how fast, and how long the rest takes; at the end, the downtime."""
+    """Say what is waited for, how much is copied, how fast; at the end, the downtime."""
     if move["status"] in ENDED:
         downtime = move.get("downtime_ms")
         return "" if downtime is None else f"downtime {downtime} ms"
     state = move.get("progress") or {}
     parts = [
+        trouble(move),
+        f"number {move['queue_position']} in the queue" if move.get("queue_position") else "",
+        f"the guest runs on {destination(move)}" if state.get("post_copy") else "",
         *(f"{kind} {part(kind, state)}" for kind in ("memory", "disk") if part(kind, state)),
         f"{state['rate'] / MIB:.1f} MiB/s" if state.get("rate") else "",
+        f"{state['dirty_rate'] / MIB:.1f} MiB/s written to" if state.get("dirty_rate") else "",
+        f"iteration {state['iteration']}" if state.get("iteration") else "",
         f"{state['eta_ms'] / 1000:.0f} s left" if state.get("eta_ms") else "",
     ]
     return ", ".join(word for word in parts if word)
+
+
+def trouble(move: api.Row) -> str:
+    """Say what a move that has not ended waits for, if anything: a link that broke."""
+    reason = move.get("error_message")
+    return f"waiting: {reason}" if reason and move["status"] not in ENDED else ""
 
 
 def part(kind: str, state: api.Row) -> str:

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from common import errors
+from common import states
 
 if TYPE_CHECKING:
     from common import objects
@@ -32,6 +33,10 @@ def prepare(
 def finish(deps: Deps, instance: objects.Instance, migration: objects.Migration) -> int:
     """See the guest run here and keep it; gives its power state."""
     power = deps.threads.native(deps.driver.finish, instance, migration.data)
+    if power == states.Power.PAUSED and instance.vm_state == states.Vm.ACTIVE:
+        # It was made to stand still only to let the move end.
+        deps.threads.native(deps.driver.unpause, instance)
+        power = states.Power.RUNNING
     LOG.info("migration %s: server %s has arrived", migration.uuid, instance.uuid)
     return int(power)
 

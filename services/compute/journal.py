@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from common import states
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Mapping
 
     from common.clock import Clock
 
@@ -27,6 +29,7 @@ class Journal:
         self._migration = migration
         self._open: dict[str, objects.MigrationStep] = {}
         self._untold: dict[str, objects.MigrationStep] = {}
+        self._decisions = 0
 
     def begun(self, step: str, host: str) -> None:
         """Take over a step that the conductor has written."""
@@ -69,6 +72,21 @@ class Journal:
             self.failed(step, error)
         else:
             self.ended(step)
+
+    def decided(
+        self, action: str, reason: str, inputs: Mapping[str, float]
+    ) -> objects.MigrationStep:
+        """Write down a decision about the running job, with the numbers behind it."""
+        self._decisions += 1
+        now = self._clock.now()
+        row = self._row(f"decide_{action}", self._migration.source).replace(
+            attempt=self._decisions,
+            state=states.StepState.DONE,
+            finished_at=now,
+            details=f"{reason} {json.dumps(inputs)}",
+        )
+        self._untold[f"decision {self._decisions}"] = row
+        return row
 
     def report(
         self, status: states.Move, expected: set[states.Move], host: str, **facts: object

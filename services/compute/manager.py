@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rpc import compute
+from services.compute import examination
 from services.compute import incoming
 from services.compute import live_migration
 from services.compute import resources
@@ -58,6 +59,29 @@ class Manager(compute.Compute):
         del context
         return self._deps.threads.native(self._deps.driver.check_source, instance, data)
 
+    def examine_live_migration_destination(
+        self,
+        context: Context,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+    ) -> objects.CheckReport:
+        """Give every answer as the destination."""
+        del context
+        return self._deps.threads.native(self._deps.driver.examine_destination, instance, data)
+
+    def examine_live_migration_source(
+        self,
+        context: Context,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+        policy: objects.MigrationPolicy,
+    ) -> objects.CheckReport:
+        """Give every answer as the source."""
+        del context
+        return self._deps.threads.native(
+            examination.as_source, self._deps.driver, instance, data, policy
+        )
+
     def check_can_live_migrate_destination_cleanup(
         self, context: Context, data: objects.LibvirtLiveMigrateData
     ) -> None:
@@ -95,4 +119,16 @@ class Manager(compute.Compute):
     def abort_live_migration(self, context: Context, migration: str) -> None:
         """Stop a move from here."""
         del context
-        self._outgoing.abort(migration)
+        self._outgoing.find(migration).abort("aborted by a user")
+
+    def force_live_migration(self, context: Context, migration: str) -> None:
+        """Make a move from here end."""
+        del context
+        self._outgoing.find(migration).force()
+
+    def change_live_migration(
+        self, context: Context, migration: str, policy: objects.MigrationPolicy
+    ) -> None:
+        """Steer a move from here by another policy."""
+        del context
+        self._outgoing.find(migration).change(policy)

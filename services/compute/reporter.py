@@ -35,6 +35,7 @@ class Reporter:
         self._host = host
         self._conductor = conductor
         self._board: dict[str, objects.MigrationProgress] = {}
+        self._notes: list[objects.MigrationStep] = []
         self._changed = threading.Event()
 
     @_again
@@ -72,6 +73,11 @@ class Reporter:
         self._changed.set()
         return progress
 
+    def note(self, step: objects.MigrationStep) -> None:
+        """Put a step on the board, to be told with the next progress."""
+        self._notes.append(step)
+        self._changed.set()
+
     def arrived(self, migration: str) -> objects.MigrationProgress | None:
         """Give the last progress of a move that has ended well, as all of it done."""
         last = self._board.get(migration)
@@ -96,12 +102,15 @@ class Reporter:
             if not self._changed.is_set():
                 continue
             self._changed.clear()
-            self._send(list(self._board.values()))
+            notes, self._notes = self._notes, []
+            self._send(list(self._board.values()), notes)
 
-    def _send(self, board: list[objects.MigrationProgress]) -> None:
-        if not board:
+    def _send(
+        self, board: list[objects.MigrationProgress], notes: list[objects.MigrationStep]
+    ) -> None:
+        if not board and not notes:
             return
         try:
-            self._conductor.move_progress(contexts.admin(), self._host, board)
+            self._conductor.move_progress(contexts.admin(), self._host, board, notes)
         except errors.Unavailable as away:
             LOG.warning("progress of %d moves is not told: %s", len(board), away)

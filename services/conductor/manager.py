@@ -11,11 +11,14 @@ from common import errors
 from common import objects
 from common import states
 from common.db import hosts
+from common.db import journal
 from common.db import moves as rows
 from common.db import servers as instances
 from common.db import services
 from rpc import conductor
 from services.conductor import catalog
+from services.conductor import control
+from services.conductor import dry_run
 from services.conductor import moves
 from services.conductor import queue
 from services.conductor import servers
@@ -86,6 +89,7 @@ class Manager(conductor.Conductor):
         *,
         block_migration: bool | None,
         disk_over_commit: bool,
+        policy: dict[str, str],
         wait: bool,
     ) -> objects.Migration:
         """Begin a live migration; its checks run now, or in the background."""
@@ -96,6 +100,7 @@ class Manager(conductor.Conductor):
             host,
             block_migration=block_migration,
             disk_over_commit=disk_over_commit,
+            policy=policy,
         )
         self._checking.add(migration.uuid)
         if wait:
@@ -104,10 +109,49 @@ class Manager(conductor.Conductor):
             self._deps.pool.submit(self._launch_quietly, context, instance, migration)
         return migration
 
+    def check_migrate(
+        self,
+        context: Context,
+        server: str,
+        host: str | None,
+        *,
+        block_migration: bool | None,
+        disk_over_commit: bool,
+    ) -> list[objects.CheckResult]:
+        """Check a live migration without beginning it."""
+        return dry_run.table(
+            self._deps,
+            context,
+            server,
+            host,
+            block_migration=block_migration,
+            disk_over_commit=disk_over_commit,
+        )
+
     def abort_migration(self, context: Context, server: str, migration: str) -> None:
         """Cancel or stop a live migration."""
-        moves.abort(self._deps, context, server, migration)
+        control.abort(self._deps, context, server, migration)
         self._pump()
+
+    def force_complete(self, context: Context, server: str, migration: str) -> None:
+        """Make a live migration end."""
+        control.force(self._deps, context, server, migration)
+
+    def change_move(
+        self, context: Context, server: str, migration: str, changes: dict[str, str]
+    ) -> objects.Migration:
+        """Change the policy of a live migration."""
+        return control.change(self._deps, context, server, migration, changes)
+
+    def set_limits(
+        self, context: Context, *, max_outbound: int | None, max_inbound: int | None
+    ) -> dict[str, int]:
+        """Change the limits of the queue; more room starts who waits for it."""
+        del context
+        wanted = {"max_outbound": max_outbound, "max_inbound": max_inbound}
+        limits = control.set_limits(self._deps, wanted)
+        self._pump()
+        return limits
 
     def move_report(self, context: Context, report: objects.MoveReport) -> objects.Migration:
         """Take a source's report of its move; a free slot starts the next one."""
@@ -117,11 +161,17 @@ class Manager(conductor.Conductor):
         return migration
 
     def move_progress(
-        self, context: Context, host: str, progress: list[objects.MigrationProgress]
+        self,
+        context: Context,
+        host: str,
+        progress: list[objects.MigrationProgress],
+        notes: list[objects.MigrationStep],
     ) -> None:
         """Write the progress of a host's moves; its owner's lease is renewed by it."""
         del context
         with self._deps.database.write() as tx:
+            for step in notes:
+                journal.step(tx, step)
             for one in progress:
                 if not rows.progress(tx, one):
                     continue

@@ -6,18 +6,21 @@ import datetime
 import logging
 from typing import TYPE_CHECKING
 
-from common import errors
+from common import checks
 from common import ids
+from common import migration_policy
 from common import objects
 from common import states
 from common.db import claims
 from common.db import journal
 from common.db import moves
 from common.db import servers
+from services.conductor import checks as own
 from services.conductor import liveness
 from services.conductor import servers as stationary
 
 if TYPE_CHECKING:
+    from common import errors
     from common.context import Context
     from common.db.engine import Tx
     from services.conductor.deps import Deps
@@ -26,6 +29,8 @@ LOG = logging.getLogger(__name__)
 
 # A move is over for its server in one of two ways, or a person must look.
 STAYS = frozenset({states.Move.FAILED, states.Move.CANCELLED})
+
+FACTS = ("downtime_ms", "job_ms", "error_code", "error_message", "failed_step", "failed_host")
 
 
 def lease(deps: Deps) -> datetime.datetime:
@@ -41,11 +46,12 @@ def begin(
     *,
     block_migration: bool | None,
     disk_over_commit: bool,
+    policy: dict[str, str],
 ) -> tuple[objects.Instance, objects.Migration]:
     """Take the server for a move: task, row and the source's claim, all at once."""
     with deps.database.write() as tx:
         before = servers.get(tx, server)
-        _check(deps, tx, before, host)
+        checks.require(own.MOVE, own.Wish(deps, tx, before, host))
         instance = servers.change(
             tx,
             server,
@@ -62,6 +68,9 @@ def begin(
                 host,
                 block_migration=block_migration,
                 disk_over_commit=disk_over_commit,
+                policy=migration_policy.resolve(
+                    migration_policy.defaults(deps.conf), before.flavor.extra_specs, policy
+                ),
             ),
         )
         claims.transfer(tx, str(instance.host), server, migration.uuid)
@@ -83,7 +92,7 @@ def report(deps: Deps, told: objects.MoveReport) -> objects.Migration:
             journal.step(tx, step)
         now = moves.get(tx, told.migration_uuid)
         if now.status == told.status and now.generation == told.generation:
-            return now
+            return _note(tx, told, now)
         after = _change(deps, tx, told)
         if after.status in states.TERMINAL:
             settle(deps, tx, after, told.power_state)
@@ -148,44 +157,6 @@ def fail(
     LOG.warning("migration %s: %s%s", after.uuid, after.status, _why(after))
 
 
-def abort(deps: Deps, context: Context, server: str, key: str) -> None:
-    """Cancel the move where it waits, or have its source stop it."""
-    with deps.database.read() as tx:
-        migration = moves.get(tx, key)
-    if migration.instance_uuid != server:
-        raise errors.MigrationNotFound(f"server {server} has no migration {key}")
-    if migration.status in states.TERMINAL:
-        raise errors.WrongState(
-            f"migration {key} cannot be aborted: it is {migration.status} already"
-        )
-    if not states.allowed(
-        states.Kind(migration.type), states.Move(migration.status), states.Move.CANCELLED
-    ):
-        raise errors.WrongState(
-            f"migration {key} cannot be aborted: it is {migration.status}, and its guest is at "
-            f"{migration.destination}"
-        )
-    if migration.status in {states.Move.ACCEPTED, states.Move.QUEUED}:
-        reason = errors.MoveAborted("aborted while it was waiting")
-        fail(deps, migration, states.Move.CANCELLED, reason, None, None)
-        return
-    deps.compute(migration.source).abort_live_migration(context, migration.uuid)
-
-
-def _check(deps: Deps, tx: Tx, instance: objects.Instance, host: str | None) -> None:
-    if instance.vm_state not in states.MOVABLE:
-        raise stationary.wrong_state(instance, "os-migrateLive", "vm_state", instance.vm_state)
-    if instance.task_state is not None:
-        raise stationary.wrong_state(instance, "os-migrateLive", "task_state", instance.task_state)
-    if host == instance.host:
-        raise errors.HostUnsuitable(
-            f"server {instance.uuid} is on {host} already; name another destination, or none"
-        )
-    if host is not None:
-        liveness.require(deps, tx, host, "a destination")
-    liveness.require(deps, tx, str(instance.host), f"left by server {instance.uuid}")
-
-
 def _row(
     deps: Deps,
     context: Context,
@@ -194,6 +165,7 @@ def _row(
     *,
     block_migration: bool | None,
     disk_over_commit: bool,
+    policy: objects.MigrationPolicy,
 ) -> objects.Migration:
     return objects.Migration(
         uuid=ids.new(),
@@ -204,6 +176,7 @@ def _row(
         requested_host=host,
         block_migration=block_migration,
         disk_over_commit=disk_over_commit,
+        policy=policy,
         request_id=context.request_id,
         user_id=context.user_id or "",
         project_id=context.project_id or "",
@@ -213,15 +186,24 @@ def _row(
     )
 
 
+def _note(tx: Tx, told: objects.MoveReport, now: objects.Migration) -> objects.Migration:
+    """Write the reason why a move stands where it stands; a repeat writes it again."""
+    if told.error_message is None or now.status in states.TERMINAL:
+        return now
+    return moves.change(
+        tx, now.uuid, expected={now.status}, generation=told.generation, **_facts(told)
+    )
+
+
+def _facts(told: objects.MoveReport) -> dict[str, object]:
+    """Give what the report says; a move that ended well has no error, whatever it met."""
+    facts = {name: getattr(told, name) for name in FACTS}
+    if told.status == states.Move.COMPLETED:
+        return facts
+    return {name: value for name, value in facts.items() if value is not None}
+
+
 def _change(deps: Deps, tx: Tx, told: objects.MoveReport) -> objects.Migration:
-    facts = {
-        "downtime_ms": told.downtime_ms,
-        "job_ms": told.job_ms,
-        "error_code": told.error_code,
-        "error_message": told.error_message,
-        "failed_step": told.failed_step,
-        "failed_host": told.failed_host,
-    }
     if told.progress is not None:
         moves.progress(tx, told.progress)
     return moves.change(
@@ -232,7 +214,7 @@ def _change(deps: Deps, tx: Tx, told: objects.MoveReport) -> objects.Migration:
         status=told.status,
         owner=told.host,
         lease_until=lease(deps),
-        **{name: value for name, value in facts.items() if value is not None},
+        **_facts(told),
     )
 
 

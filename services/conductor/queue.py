@@ -16,11 +16,13 @@ from common import states
 from common.db import journal
 from common.db import moves
 from common.db import servers
+from common.db import settings
 from services.conductor import moves as moving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from common.db.engine import Tx
     from services.conductor.deps import Deps
 
 LOG = logging.getLogger(__name__)
@@ -68,10 +70,10 @@ def _give_up(deps: Deps, migration: objects.Migration) -> None:
 
 
 # What is done for a move whose owner has been silent for a lease. A running one
-# belongs to its source's libvirt, which is asked when its compute is back.
+# belongs to its source's libvirt: its compute, when it is back, takes it up again.
 CARE: dict[states.Move, Callable[[Deps, objects.Migration], None]] = {
     states.Move.ACCEPTED: _give_up,
-    states.Move.PREPARING: _start_again,
+    **dict.fromkeys(states.IN_SLOT, _start_again),
 }
 
 
@@ -79,8 +81,8 @@ def _admit(deps: Deps) -> list[objects.Migration]:
     with deps.database.write() as tx:
         admitted = moves.admit(
             tx,
-            max_outbound=deps.conf.conductor.max_outbound,
-            max_inbound=deps.conf.conductor.max_inbound,
+            max_outbound=_limit(deps, tx, "max_outbound"),
+            max_inbound=_limit(deps, tx, "max_inbound"),
             owner=deps.conf.host,
             lease_until=moving.lease(deps),
         )
@@ -88,6 +90,11 @@ def _admit(deps: Deps) -> list[objects.Migration]:
         for migration in admitted:
             journal.step(tx, _preparing(deps, migration))
     return admitted
+
+
+def _limit(deps: Deps, tx: Tx, name: str) -> int:
+    """Give a limit as an operator set it last, else as it is configured."""
+    return settings.get(tx, name, getattr(deps.conf.conductor, name))
 
 
 def _start(deps: Deps, migration: objects.Migration) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from common import checks
 from common import errors
 from common import objects
 from common.db import claims
@@ -25,6 +26,7 @@ LOG = logging.getLogger(__name__)
 
 # Hosts named in the sentence of a refusal; facts["reasons"] has all.
 NAMED = 10
+UNKNOWN = "no compute service has ever reported under this name"
 
 
 class Manager(scheduler.Scheduler):
@@ -49,6 +51,19 @@ class Manager(scheduler.Scheduler):
             return again
         fit, refusals = self._filter(rooms, request)
         return self._claim_best(spec, request, fit, refusals)
+
+    def explain(self, context: Context, spec: objects.RequestSpec) -> list[objects.CheckResult]:
+        """Ask every filter about every host that is in question; none is claimed."""
+        del context
+        request = requests.read(spec)
+        with self._database.read() as tx:
+            rooms = hosts.rooms(tx, self._clock.now(), self._conf.service.down_after)
+        names = self._conf.scheduler.filters
+        found = [room for room in rooms if filters.wanted(room, request)]
+        if request.requested_host is not None and not found:
+            unknown = errors.HostUnsuitable(f"{request.requested_host}: {UNKNOWN}")
+            return [checks.failed("known", request.requested_host, unknown)]
+        return [answer for room in found for answer in filters.explain(names, room, request)]
 
     def _filter(
         self, rooms: list[hosts.Room], request: requests.Request
@@ -104,7 +119,7 @@ def _relevant(
         return refusals
     if any(room.name == wanted for room in fit):
         return {}
-    return {wanted: refusals.get(wanted, "no compute service has ever reported under this name")}
+    return {wanted: refusals.get(wanted, UNKNOWN)}
 
 
 def _none(spec: objects.RequestSpec, refusals: dict[str, str]) -> errors.NoValidHost:

@@ -19,7 +19,11 @@ from services import together
 COMMAND = Path(sys.executable).with_name("whimbrel")
 HOSTS = ("host1", "host2")
 # A guest of m1.tiny is copied at once, one of m1.huge takes long enough to be aborted.
-OPTIONS = {"simulated.rate": 1000.0, "api.auth": "http_basic"}
+OPTIONS = {
+    "simulated.rate": 1000.0,
+    "api.auth": "http_basic",
+    "compute.progress_interval": 0.2,
+}
 USER = {"WHIMBREL_USERNAME": "ada", "WHIMBREL_PASSWORD": "secret"}
 
 

@@ -231,7 +231,8 @@ def test_repeated_start_changes_nothing(stage):
         stage.compute("host1").abort_live_migration(context.admin(), move)
 
     assert ended == stage.move(move)
-    assert 7 == len(stage.steps(move))
+    steps = [step for step in stage.steps(move) if not step.step.startswith("decide_")]
+    assert 7 == len(steps)
 
 
 def test_repeated_start_of_a_failed_move_changes_nothing(stage):
@@ -283,7 +284,7 @@ def test_late_progress_changes_nothing(stage):
     ended = stage.ended(stage.migrate(guest.uuid, "host2"))
     late = objects.MigrationProgress(migration_uuid=ended.uuid, percent=7)
 
-    stage.conductor.move_progress(context.admin(), "host1", [late])
+    stage.conductor.move_progress(context.admin(), "host1", [late], [])
     stage.ended(stage.migrate(guest.uuid, "host1"))
 
     assert ended.progress == stage.move(ended.uuid).progress
@@ -298,7 +299,7 @@ def test_lost_start_is_sent_again(stage):
         block_migration=True,
         destination_address="host2",
     )
-    move = begin(stage, guest, states.Move.PREPARING, "host2", data=data)
+    move = begin(stage, guest, states.Move.PREPARING, "host2", data=data, policy=factories.policy())
 
     assert states.Move.COMPLETED == stage.ended(move.uuid).status
     assert "host2" == stage.server(guest.uuid).host

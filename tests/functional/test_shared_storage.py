@@ -2,6 +2,7 @@
 
 import pytest
 
+from common import context
 from common import errors
 from common import states
 from tests import waiting
@@ -25,7 +26,7 @@ def test_shared_disks_refuse_block_migration(shared_stage):
     """A copy onto itself would destroy the disk."""
     server = shared_stage.boot()
 
-    with pytest.raises(errors.StorageMismatch, match=r"shared storage.*=False or auto"):
+    with pytest.raises(errors.StorageMismatch, match=r"share the disks.*false or auto"):
         shared_stage.migrate(server.uuid, "host2", block_migration=True)
 
     assert "host1" == shared_stage.server(server.uuid).host
@@ -41,3 +42,14 @@ def test_failure_keeps_the_shared_disk(shared_stage, host, method):
 
     assert states.Move.FAILED == move.status
     assert {f"instances/{server.uuid}"} == shared_stage.world.host("host1").files
+
+
+def test_copying_fails_the_dry_run(shared_stage):
+    """Nothing is to be copied between hosts that share their disks."""
+    server = shared_stage.boot()
+
+    found = shared_stage.conductor.check_migrate(
+        context.admin(), server.uuid, "host2", block_migration=True, disk_over_commit=False
+    )
+
+    assert ["storage"] == [one.name for one in found if one.verdict == states.Verdict.FAIL]

@@ -115,10 +115,23 @@ class Guest:
         return self._cloud.ask("POST", f"/servers/{self.uuid}/action", body, version)
 
     def migrate(
-        self, host: str | None = None, block: object = "auto", version: str = NEW
+        self,
+        host: str | None = None,
+        block: object = "auto",
+        version: str = NEW,
+        policy: dict[str, object] | None = None,
     ) -> requests.Response:
         """Ask for a live migration, and give the answer."""
-        return self.act({"os-migrateLive": {"host": host, "block_migration": block}}, version)
+        wanted: dict[str, object] = {"host": host, "block_migration": block}
+        if policy is not None:
+            wanted["whimbrel:policy"] = policy
+        return self.act({"os-migrateLive": wanted}, version)
+
+    def move(self) -> dict[str, Any]:
+        """Give all of the newest migration, as it is now."""
+        path = f"/os-migrations/{self.moves()[0]['uuid']}"
+        found: dict[str, Any] = self._cloud.get(path)["migration"]
+        return found
 
     def moves(self) -> list[dict[str, Any]]:
         """Give the server's migrations, newest first."""
@@ -127,15 +140,14 @@ class Guest:
         ]
         return found
 
-    def moved(self) -> dict[str, Any]:
+    def moved(self, seconds: float = 60) -> dict[str, Any]:
         """Wait for the end of the newest migration, and give all of it."""
-        path = f"/os-migrations/{self.moves()[0]['uuid']}"
 
         def ended() -> dict[str, Any] | None:
-            move: dict[str, Any] = self._cloud.get(path)["migration"]
+            move = self.move()
             return move if move["status"] in TERMINAL else None
 
-        found = waiting.until(ended, "the migration ends", 60)
+        found = waiting.until(ended, "the migration ends", seconds)
         assert found is not None
         return found
 

@@ -109,7 +109,7 @@ def folder(tmp_path_factory) -> pathlib.Path:
 def services(folder) -> Iterator[together.Together]:
     """All services with two hosts, an image, flavors and a network."""
     with together.running(folder, options={"simulated.rate": RATE}) as running:
-        for name, ram in (("m1.tiny", 64), ("m1.huge", 4000)):
+        for name, ram in (("m1.tiny", 64), ("m1.large", 800), ("m1.huge", 4000)):
             flavor = {"id": name, "name": name, "ram": ram, "vcpus": 1, "disk": 1}
             send(running, "POST", "/flavors", {"flavor": flavor})
         network = {"name": "tenant", "provider:physical_network": "br-tenant"}
@@ -185,7 +185,8 @@ def status(services: together.Together, uuid: str, wanted: str) -> dict[str, Any
 def test_everything_can_be_listed(openstack):
     """With the name of a host, a zone, a flavor, an image where there is one."""
     assert ["cirros"] == [row["Name"] for row in openstack.ask("image", "list")]
-    assert ["m1.huge", "m1.tiny"] == sorted(row["Name"] for row in openstack.ask("flavor", "list"))
+    flavors = sorted(row["Name"] for row in openstack.ask("flavor", "list"))
+    assert ["m1.huge", "m1.large", "m1.tiny"] == flavors
     assert ["tenant"] == [row["Name"] for row in openstack.ask("network", "list")]
     hosts = [row["Hypervisor Hostname"] for row in openstack.ask("hypervisor", "list")]
     assert ["host1", "host2"] == hosts
@@ -305,6 +306,61 @@ def test_move_is_seen_while_it_runs_and_aborted(openstack, server, services):
     assert "host1" == status(services, made["id"], "ACTIVE")[HOST]
     ended = send(services, "GET", f"/os-migrations/{move['UUID']}")["migration"]
     assert "cancelled" == ended["status"]
+
+
+def begun(openstack: Openstack, services: together.Together, name: str, wanted: str) -> Any:
+    """Begin a move, wait for its status, and give it as it is listed."""
+    openstack.tell("server", "migrate", "--live-migration", name)
+    (move,) = openstack.ask("server", "migration", "list", "--server", name)
+    path = f"/os-migrations/{move['UUID']}"
+    waiting.until(
+        lambda: send(services, "GET", path)["migration"]["status"] == wanted, f"it is {wanted}"
+    )
+    return move
+
+
+def test_running_move_is_forced_into_post_copy(openstack, server, services):
+    """Which is seen in both lists, cannot be aborted any more, and arrives."""
+    made = server("vm", "m1.large")
+    move = begun(openstack, services, "vm", "running")
+    path = f"/servers/{made['id']}/migrations/{move['UUID']}"
+    waiting.until(
+        lambda: send(services, "GET", path)["migration"]["memory_processed_bytes"],
+        "memory is copied",
+    )
+
+    openstack.tell("server", "migration", "force", "complete", "vm", str(move["Id"]))
+
+    waiting.until(
+        lambda: send(services, "GET", path)["migration"]["status"] == "running (post-copy)",
+        "it is in post-copy",
+    )
+    shown = openstack.ask("server", "migration", "show", "vm", move["UUID"])
+    (listed,) = openstack.ask("server", "migration", "list", "--server", "vm")
+    refused = openstack.refused("server", "migration", "abort", "vm", move["UUID"])
+    assert {"running (post-copy)"} == {shown["Status"], listed["Status"]}
+    assert "its guest runs at host2" in refused
+    waiting.until(lambda: show(services, made["id"])[TASK] is None, "it arrives", seconds=30)
+    assert "host2" == status(services, made["id"], "ACTIVE")[HOST]
+
+
+def test_queued_move_is_aborted(openstack, server, services):
+    """And not forced: there is nothing yet that could be."""
+    for name in ("one", "two"):
+        server(name, "m1.huge")
+        begun(openstack, services, name, "running")
+    made = server("three", "m1.large")
+    move = begun(openstack, services, "three", "queued")
+
+    forced = openstack.refused("server", "migration", "force", "complete", "three", str(move["Id"]))
+    openstack.tell("server", "migration", "abort", "three", move["UUID"])
+
+    assert "while it is queued" in forced
+    assert "host1" == status(services, made["id"], "ACTIVE")[HOST]
+    ended = send(services, "GET", f"/os-migrations/{move['UUID']}")["migration"]
+    assert "cancelled" == ended["status"]
+    for row in send(services, "GET", "/os-migrations?status=running")["migrations"]:
+        send(services, "DELETE", f"/servers/{row['instance_uuid']}/migrations/{row['id']}")
 
 
 @pytest.mark.parametrize("version", ["2.1", "2.24", "2.25", "2.30", "2.67", "2.90"])

@@ -13,12 +13,11 @@ from common import states
 from deploy.lab import plan
 from deploy.lab import probe
 from deploy.lab import waiting
-from deploy.lab.guest import build
 from services.compute.virt import driver
 from services.compute.virt.libvirt import checks
 from tests import factories
 from tests.integration import driver_host
-from tests.integration import driver_move
+from tests.integration import driver_moves
 from tests.integration import labs
 
 pytestmark = pytest.mark.lab
@@ -26,8 +25,8 @@ pytestmark = pytest.mark.lab
 INSTANCES = pathlib.Path("/var/lib/whimbrel/instances")
 LOCAL = str(INSTANCES)
 ADDRESS = "198.18.9.130"
-PATIENCE = driver_move.PATIENCE
-SLOW = "6"  # MiB per second
+PATIENCE = 40
+SLOW = factories.policy(bandwidth=6)
 AWAY = states.Power.NOSTATE
 RUNNING = states.Power.RUNNING
 
@@ -60,43 +59,22 @@ def host2(lab, sockets) -> Iterator[driver_host.Remote]:
 
 
 @pytest.fixture
-def slow1(lab, tmp_path) -> Iterator[driver_host.Remote]:
-    """A driver on the first host that copies slowly, so that a test can step in."""
-    with driver_host.running(
-        lab,
-        "host1",
-        tmp_path,
-        compute__instances_path=LOCAL,
-        libvirt__live_migration_bandwidth=SLOW,
-    ) as remote:
+def doomed(lab, tmp_path) -> Iterator[driver_host.Remote]:
+    """Give a second driver on the first host, to be crashed."""
+    with driver_host.running(lab, "host1", tmp_path, compute__instances_path=LOCAL) as remote:
         yield remote
 
 
 @pytest.fixture(scope="module")
 def files() -> driver.Files:
     """The lab's guest: the same paths on every host."""
-    made = build.files()
-    return driver.Files(str(made.disk), str(made.kernel), str(made.initramfs))
+    return driver_moves.guest_files()
 
 
 @pytest.fixture
 def server(host1, host2, files) -> Iterator[objects.Instance]:
     """Give a server that just started on host1; it is destroyed wherever it is in the end."""
-    image = factories.image(disk_format="qcow2", properties={"os_command_line": build.COMMAND_LINE})
-    port = objects.Port(
-        id=ids.new(),
-        network_id=ids.new(),
-        network="tenant",
-        bridge=plan.TENANT_BRIDGE,
-        mac=plan.guest_mac(ADDRESS),
-        address=ADDRESS,
-    )
-    made = factories.instance(
-        image=image,
-        ports=[port],
-        run_token=ids.new(),
-        flavor=factories.flavor(memory_mb=128, root_gb=1),
-    )
+    made = driver_moves.server(ADDRESS)
     host1.build(made, files)
     yield made
     for host in (host1, host2):
@@ -114,24 +92,24 @@ def test_guest_moves_with_its_disk_there_and_back(lab, host1, host2, awake, file
     """It keeps its memory, its disk and its run token; the loser keeps nothing."""
     probe.ask(ADDRESS, "write 20", PATIENCE)
     with probe.Prober(ADDRESS) as prober:
-        there = driver_move.Move(host1, host2, awake, files).begin()
+        there = driver_moves.Move(host1, host2, awake, files).begin()
         assert there.finish().gone
         assert host1.guest(awake.uuid) is None
-        assert [] == driver_move.left(lab, host1)
-        back = driver_move.Move(host2, host1, awake, files).begin()
+        assert [] == driver_moves.left(lab, host1)
+        back = driver_moves.Move(host2, host1, awake, files).begin()
         assert back.finish().gone
 
     assert not prober.report().restarted
     assert (awake.uuid, RUNNING, awake.run_token, True) == host1.guest(awake.uuid)
-    assert [awake.uuid] == driver_move.left(lab, host1)
-    assert [] == driver_move.left(lab, host2)
+    assert [awake.uuid] == driver_moves.left(lab, host1)
+    assert [] == driver_moves.left(lab, host2)
     assert there.data.block_migration
     assert not there.data.is_shared
 
 
 def test_move_tells_its_progress_and_what_it_cost(host1, host2, awake, files):
     """Percent never goes back; the end says how long the guest stood still."""
-    move = driver_move.Move(host1, host2, awake, files).begin()
+    move = driver_moves.Move(host1, host2, awake, files).begin()
 
     end = move.finish()
 
@@ -147,7 +125,7 @@ def test_move_tells_its_progress_and_what_it_cost(host1, host2, awake, files):
 def test_paused_guest_arrives_paused(host1, host2, awake, files):
     """What the user stopped stays stopped."""
     host1.pause(awake)
-    move = driver_move.Move(host1, host2, awake, files).begin()
+    move = driver_moves.Move(host1, host2, awake, files).begin()
 
     assert move.finish().gone
     assert states.Power.PAUSED == host2.guest(awake.uuid).power
@@ -165,7 +143,7 @@ def test_shared_disk_stays_where_it_is(lab, tmp_path, server, files, host1):
         driver_host.running(lab, "host2", tmp_path, compute__instances_path=str(shared)) as other,
     ):
         wary.build(server, files)
-        move = driver_move.Move(wary, other, server, files).begin()
+        move = driver_moves.Move(wary, other, server, files).begin()
         end = move.finish()
     assert not end.gone
     assert "trust_shared_probe" in end.reason
@@ -179,7 +157,7 @@ def test_shared_disk_stays_where_it_is(lab, tmp_path, server, files, host1):
         ) as source,
         driver_host.running(lab, "host2", tmp_path, compute__instances_path=str(shared)) as other,
     ):
-        move = driver_move.Move(source, other, server, files).begin()
+        move = driver_moves.Move(source, other, server, files).begin()
         end = move.finish()
 
         assert end.gone, end.reason
@@ -189,20 +167,20 @@ def test_shared_disk_stays_where_it_is(lab, tmp_path, server, files, host1):
         assert [] == list(shared.iterdir())
 
 
-def test_aborted_move_leaves_the_guest_alone(lab, slow1, host2, awake, files):
+def test_aborted_move_leaves_the_guest_alone(lab, host1, host2, awake, files):
     """Cancelled on request: the guest never noticed, and the destination is clean."""
-    move = driver_move.Move(slow1, host2, awake, files).begin()
+    move = driver_moves.Move(host1, host2, awake, files, SLOW).begin()
     assert AWAY == host2.guest(awake.uuid).power
     with pytest.raises(errors.GuestNotFound):
         host2.finish(awake, move.data)
 
-    slow1.abort(awake.uuid)
+    host1.abort(awake.uuid)
     end = move.finish()
 
     assert (False, True) == (end.gone, end.cancelled)
-    assert RUNNING == slow1.guest(awake.uuid).power
-    assert [awake.uuid] == driver_move.left(lab, slow1)
-    assert [] == driver_move.left(lab, host2)
+    assert RUNNING == host1.guest(awake.uuid).power
+    assert [awake.uuid] == driver_moves.left(lab, host1)
+    assert [] == driver_moves.left(lab, host2)
 
 
 def test_abort_of_nothing_is_refused(host1, server):
@@ -212,29 +190,29 @@ def test_abort_of_nothing_is_refused(host1, server):
 
 
 @pytest.mark.parametrize("victim", ["host1", "host2"])
-def test_guest_outlives_a_killed_libvirtd(lab, slow1, host2, awake, files, victim):
+def test_guest_outlives_a_killed_libvirtd(lab, host1, host2, awake, files, victim):
     """Whichever daemon dies in the middle, the guest goes on where it was."""
-    move = driver_move.Move(slow1, host2, awake, files).begin()
+    move = driver_moves.Move(host1, host2, awake, files, SLOW).begin()
 
     lab.run("kill", victim, "libvirtd")
     lab.run("start", victim, "libvirtd")
     end = move.wait()
-    waiting.until(lambda: driver_move.undone(host2, awake, move.data), PATIENCE, "not undone")
+    waiting.until(lambda: undone(host2, awake, move.data), PATIENCE, "not undone")
 
     assert (False, False) == (end.gone, end.cancelled)
     assert "connection" in end.reason
-    assert RUNNING == slow1.guest(awake.uuid).power
-    assert [] == driver_move.left(lab, host2)
+    assert RUNNING == host1.guest(awake.uuid).power
+    assert [] == driver_moves.left(lab, host2)
     probe.alive(ADDRESS, PATIENCE)
 
 
-def test_move_outlives_a_crash_of_its_compute(slow1, host1, host2, awake, files):
+def test_move_outlives_a_crash_of_its_compute(doomed, host1, host2, awake, files):
     """libvirt goes on by itself; a driver that is asked again follows the same job."""
-    move = driver_move.Move(slow1, host2, awake, files).begin()
-    slow1.crash()
+    move = driver_moves.Move(doomed, host2, awake, files, SLOW).begin()
+    doomed.crash()
 
     found = host1.job(awake.uuid)
-    end = host1.migrate(awake, move.data)
+    end = host1.migrate(awake, move.data, SLOW)
 
     assert found is not None
     assert end.gone
@@ -245,23 +223,32 @@ def test_move_outlives_a_crash_of_its_compute(slow1, host1, host2, awake, files)
     assert host1.guest(awake.uuid) is None
 
 
+def undone(host, server, data) -> bool:
+    """Undo, unless libvirt there is still away."""
+    try:
+        host.undo(server, data)
+    except errors.HypervisorError:
+        return False
+    return True
+
+
 def test_full_disk_at_the_destination_ends_the_move(lab, host1, host2, awake, files):
     """Refused beforehand when that can be known, else undone."""
     probe.ask(ADDRESS, "write 40", PATIENCE)
     lab.inside("host2", "mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", LOCAL)
     try:
         with pytest.raises(errors.NoDiskSpace, match=r"1024 MiB needed"):
-            driver_move.Move(host1, host2, awake, files)
+            driver_moves.Move(host1, host2, awake, files)
         with pytest.raises(errors.NoDiskSpace, match=r"MiB needed$"):
-            driver_move.Move(host1, host2, awake, files, disk_over_commit=True)
+            driver_moves.Move(host1, host2, awake, files, disk_over_commit=True)
         lab.inside("host2", "mount", "-o", "remount,size=64m", LOCAL)
-        move = driver_move.Move(host1, host2, awake, files, disk_over_commit=True)
+        move = driver_moves.Move(host1, host2, awake, files, disk_over_commit=True)
         lab.inside("host2", "mount", "-o", "remount,size=16m", LOCAL)
         end = move.begin().finish()
 
         assert not end.gone
         assert "No space left" in end.reason
-        assert [] == driver_move.left(lab, host2)
+        assert [] == driver_moves.left(lab, host2)
     finally:
         lab.inside("host2", "umount", LOCAL)
     assert "write=1" in probe.ask(ADDRESS, "write 1", PATIENCE)
@@ -269,11 +256,11 @@ def test_full_disk_at_the_destination_ends_the_move(lab, host1, host2, awake, fi
 
 def test_late_messages_change_nothing(lab, host1, host2, server, files):
     """undo and leave of a move that is over remove neither guest nor disk."""
-    there = driver_move.Move(host1, host2, server, files).begin()
+    there = driver_moves.Move(host1, host2, server, files).begin()
     there.finish()
     with pytest.raises(errors.Conflict):
         host2.undo(server, there.data)
-    back = driver_move.Move(host2, host1, server, files).begin()
+    back = driver_moves.Move(host2, host1, server, files).begin()
     back.finish()
     with pytest.raises(errors.Conflict):
         host1.leave(server, there.data)
@@ -285,31 +272,31 @@ def test_late_messages_change_nothing(lab, host1, host2, server, files):
     host2.leave(server, back.data)
 
     assert states.Power.SHUTDOWN == host1.guest(server.uuid).power
-    assert [server.uuid] == driver_move.left(lab, host1)
+    assert [server.uuid] == driver_moves.left(lab, host1)
     assert "disk" in lab.inside("host1", "ls", f"{LOCAL}/{server.uuid}")
 
 
 def test_undo_needs_no_answer_of_prepare(lab, host1, host2, server, files):
     """What prepare made is known on the host, whatever became of its answer."""
-    move = driver_move.Move(host1, host2, server, files)
+    move = driver_moves.Move(host1, host2, server, files)
     assert [server.uuid] == [
-        name for name in driver_move.left(lab, host2) if not name.startswith(".")
+        name for name in driver_moves.left(lab, host2) if not name.startswith(".")
     ]
 
     host2.undo(server, move.data.replace(created=[]))
 
-    assert [] == driver_move.left(lab, host2)
+    assert [] == driver_moves.left(lab, host2)
 
 
 def test_prepare_may_be_repeated_but_not_by_another_move(host1, host2, server, files):
     """The same move's repeat is fine; another one's finds files of this server."""
-    move = driver_move.Move(host1, host2, server, files)
+    move = driver_moves.Move(host1, host2, server, files)
 
     assert move.data == host2.prepare(server, move.data, files)
     with pytest.raises(errors.DiskExists):
         host2.prepare(server, move.data.replace(migration_uuid=ids.new()), files)
     with pytest.raises(errors.DiskExists):
-        driver_move.Move(host1, host2, server, files)
+        driver_moves.Move(host1, host2, server, files)
     host2.undo(server, move.data)
 
 
@@ -317,13 +304,13 @@ def test_prepare_may_be_repeated_but_not_by_another_move(host1, host2, server, f
 def test_wrong_block_migration_is_refused(host1, host2, server, files, wish, advice):
     """Local disks must be copied."""
     with pytest.raises(errors.StorageMismatch, match=advice):
-        driver_move.Move(host1, host2, server, files, block_migration=wish)
+        driver_moves.Move(host1, host2, server, files, block_migration=wish)
 
 
 def test_guest_that_runs_there_is_no_destination(host1, host2, server, files):
     """The source is no destination either."""
     with pytest.raises(errors.CheckFailed, match="already"):
-        driver_move.Move(host2, host1, server, files)
+        driver_moves.Move(host2, host1, server, files)
 
 
 def test_guest_starts_again_with_a_fresh_token(host1, server, files):

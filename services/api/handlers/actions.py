@@ -14,6 +14,7 @@ from services.api import calls
 from services.api import schemas
 from services.api import versions
 from services.api.handlers import find
+from services.api.handlers import policies
 from services.api.schemas import actions as bodies
 from services.api.schemas import parts
 
@@ -37,7 +38,7 @@ class Action(NamedTuple):
 
 def act_on_server(call: Call, server_id: str) -> calls.Reply | None:
     """Do the one action that the body names."""
-    name = _name(call.body)
+    name = schemas.only_key(call.body)
     action = ACTIONS.get(name)
     if action is None:
         raise errors.Invalid(f"there is no such action: {name}")
@@ -61,6 +62,7 @@ def live_migrate(call: Call, server_id: str, wanted: dict[str, Any]) -> calls.Re
         host=wanted["host"],
         block_migration=None if block == "auto" else parts.truth(block),
         disk_over_commit=old and parts.truth(wanted["disk_over_commit"]),
+        policy=policies.strings(wanted.get(bodies.POLICY, {})),
         wait=call.version < ASYNCHRONOUS,
     )
     return calls.Reply(None, {"Location": f"{call.root}/os-migrations/{move.uuid}"})
@@ -87,12 +89,6 @@ def _not_built(name: str) -> Act:
         )
 
     return act
-
-
-def _name(body: object) -> str:
-    if not isinstance(body, dict) or len(body) != 1:
-        raise errors.Invalid("the body must be an object of one key, the name of the action")
-    return str(next(iter(body)))
 
 
 # Actions of Nova that clients know and that are not built yet.

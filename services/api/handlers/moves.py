@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+from typing import NamedTuple
 from typing import TYPE_CHECKING
 
 from common import errors
@@ -9,8 +12,11 @@ from common import states
 from common.db import journal
 from common.db import moves
 from services.api import paging
+from services.api import schemas
 from services.api import versions
 from services.api.handlers import find
+from services.api.handlers import policies
+from services.api.schemas import actions as bodies
 from services.api.views import migrations as views
 
 if TYPE_CHECKING:
@@ -44,6 +50,9 @@ ABORTABLE: tuple[tuple[versions.Version, frozenset[states.Move]], ...] = (
     ),
     ((2, 24), frozenset({states.Move.RUNNING})),
 )
+
+# The guest runs, or may run, at the destination.
+HANDED_OVER = frozenset({states.Move.POSTCOPY, states.Move.POST_MIGRATING})
 
 PAGED: versions.Version = (2, 59)
 
@@ -93,7 +102,7 @@ def abort_move(call: Call, server_id: str, migration_id: str) -> None:
     if move.status not in allowed:
         raise errors.Invalid(
             f"migration {move.id} of server {server_id} cannot be aborted while it is "
-            f"{move.status}; it can be while {_words(allowed)}"
+            f"{move.status}{_there(move)}; it can be while {_words(allowed)}"
         )
     try:
         call.parts.conductor.abort_migration(call.context, server_id, move.uuid)
@@ -101,18 +110,20 @@ def abort_move(call: Call, server_id: str, migration_id: str) -> None:
         raise errors.Invalid(changed.message) from changed
 
 
-def act_on_move(call: Call, server_id: str, migration_id: str) -> None:
-    """Refuse to force a live migration to its end: 400, as of one that is not running."""
-    move = _of_moving_server(call, server_id, migration_id, "force_complete")
-    if move.status != states.Move.RUNNING:
+def act_on_move(call: Call, server_id: str, migration_id: str) -> JSON | None:
+    """Do the one action that the body names to a live migration that goes on."""
+    name = schemas.only_key(call.body)
+    action = ACTIONS.get(name)
+    if action is None:
         raise errors.Invalid(
-            f"migration {move.id} of server {server_id} cannot be forced to complete while it "
-            f"is {move.status}; it can be while running"
+            f"there is no such action of a migration: {name}; there are {', '.join(ACTIONS)}"
         )
-    raise errors.Invalid(
-        f"migration {move.id} of server {server_id} goes on as it does: force_complete is not "
-        "built yet; pause the server to let it end"
-    )
+    schemas.check(call.body, action.schema, call.version)
+    move = _of_moving_server(call, server_id, migration_id, name)
+    try:
+        return action.act(call, move, call.body[name])
+    except errors.WrongState as changed:
+        raise errors.Invalid(changed.message) from changed
 
 
 def list_moves(call: Call) -> JSON:
@@ -140,7 +151,26 @@ def show_move(call: Call, migration_id: str) -> JSON:
     with call.parts.database.read() as tx:
         move = find.any_move(tx, migration_id)
         steps = journal.steps(tx, move.uuid)
-    return {"migration": views.whole(move, steps)}
+        place = moves.position(tx, move.uuid) if move.status == states.Move.QUEUED else None
+    return {"migration": views.whole(move, steps, place, call.parts.clock.now())}
+
+
+def _force(call: Call, move: objects.Migration, _wanted: object) -> None:
+    """Make a running move end, by post-copy or a pause; 400 for any other status."""
+    if move.status != states.Move.RUNNING:
+        raise errors.Invalid(
+            f"migration {move.id} of server {move.instance_uuid} cannot be forced to complete "
+            f"while it is {move.status}; it can be while {states.Move.RUNNING}"
+        )
+    call.parts.conductor.force_complete(call.context, move.instance_uuid, move.uuid)
+
+
+def _change(call: Call, move: objects.Migration, wanted: dict[str, Any]) -> JSON:
+    """Change the policy of a move that has not ended, and give all of it."""
+    after = call.parts.conductor.change_move(
+        call.context, move.instance_uuid, move.uuid, policies.strings(wanted)
+    )
+    return {"policy": after.policy and views.record(after.policy)}
 
 
 def _of_moving_server(call: Call, server_id: str, key: str, what: str) -> objects.Migration:
@@ -166,5 +196,23 @@ def _filters(call: Call) -> dict[str, str]:
     return {known[name]: wanted for name, wanted in call.request.args.items() if name in known}
 
 
+def _there(move: objects.Migration) -> str:
+    """Say why nobody can take it back any more, if so."""
+    if move.status not in HANDED_OVER:
+        return ""
+    return f": its guest runs at {move.destination}, and nothing at {move.source} can go on"
+
+
 def _words(statuses: frozenset[states.Move]) -> str:
     return ", ".join(status for status in states.Move if status in statuses)
+
+
+class _Action(NamedTuple):
+    act: Callable[[Call, objects.Migration, Any], JSON | None]
+    schema: schemas.Schemas
+
+
+ACTIONS: dict[str, _Action] = {
+    "force_complete": _Action(_force, bodies.FORCE_COMPLETE),
+    bodies.POLICY: _Action(_change, bodies.CHANGE_MOVE),
+}

@@ -11,9 +11,13 @@ from services.api.schemas.check import Schemas
 _HOST: Schema = {"type": ["string", "null"], "minLength": 1, "maxLength": 255}
 _BLOCK: Schema = {"enum": [True, False, "auto"]}
 
+# Own keys beside Nova's: no name of Nova's has a colon.
+POLICY = "whimbrel:policy"
+
 
 def _live(required: list[str], **properties: Schema) -> Schema:
-    return parts.inside("os-migrateLive", parts.thing(required, **properties))
+    own = {POLICY: parts.POLICY}
+    return parts.inside("os-migrateLive", parts.thing(required, **properties, **own))
 
 
 _OLD: dict[str, Any] = {
@@ -41,4 +45,8 @@ REBOOT: Schemas = (
 
 FORCE_COMPLETE: Schemas = (
     ((2, 1), parts.thing(["force_complete"], force_complete={"type": "null"})),
+)
+
+CHANGE_MOVE: Schemas = (
+    ((2, 1), parts.thing([POLICY], **{POLICY: {**parts.POLICY, "minProperties": 1}})),
 )

@@ -73,6 +73,13 @@ def check(body: object, schemas: Schemas | None, version: versions.Version) -> N
         raise errors.Invalid(sentence(cast("Wrong", worst)))
 
 
+def only_key(body: object) -> str:
+    """Give the one key of a body that names an action, or raise Invalid."""
+    if not isinstance(body, dict) or len(body) != 1:
+        raise errors.Invalid("the body must be an object of one key, the name of the action")
+    return str(next(iter(body)))
+
+
 def sentence(error: Wrong) -> str:
     """Say which field is wrong and what it must be."""
     say = SENTENCES.get(error.validator)

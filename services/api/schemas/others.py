@@ -60,6 +60,24 @@ UPDATE_SERVICE: Schemas = (
     ),
 )
 
+_LIMIT: Schema = {
+    "anyOf": [{"type": "integer", "minimum": 1, "maximum": 100}],
+    "description": "be a whole number from 1 to 100",
+}
+
+LIMITS: Schemas = (
+    (
+        (2, 1),
+        parts.thing(
+            ["limits"],
+            limits={
+                **parts.thing(max_outbound=_LIMIT, max_inbound=_LIMIT),
+                "minProperties": 1,
+            },
+        ),
+    ),
+)
+
 _NETWORK: Schema = {
     "type": "object",
     "properties": {

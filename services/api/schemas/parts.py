@@ -29,6 +29,18 @@ METADATA: Schema = {
     "propertyNames": {"minLength": 1, "maxLength": 255},
     "additionalProperties": {"type": "string", "maxLength": 255},
 }
+# Fields of a migration policy, and their values as people write them; the
+# conductor knows which there are.
+POLICY: Schema = {
+    "type": "object",
+    "maxProperties": 32,
+    "additionalProperties": {
+        "type": ["string", "integer", "boolean", "array"],
+        "maxLength": 255,
+        "maxItems": 64,
+        "items": {"type": ["string", "integer"]},
+    },
+}
 DISK_CONFIG: Schema = {"enum": ["AUTO", "MANUAL"]}
 
 

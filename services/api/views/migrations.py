@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from common import states
 from common.objects import base
 from services.api.views import fields
+from services.api.views import phases
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from common import objects
     from services.api.calls import Call
@@ -83,14 +84,23 @@ def going_on(call: Call, move: objects.Migration) -> dict[str, Any]:
     return fields.render(GOING_ON, move, call.version)
 
 
-def whole(move: objects.Migration, steps: Iterable[objects.MigrationStep]) -> dict[str, Any]:
-    """Show all that is known of a move: progress, failure, policy and journal.
+def whole(
+    move: objects.Migration,
+    steps: Sequence[objects.MigrationStep],
+    position: int | None,
+    now: datetime.datetime,
+) -> dict[str, Any]:
+    """Show all that is known of a move: progress, failure, policy, journal and what it says.
 
     The names of Nova stand beside ours, so that a client needs one set only.
+    `position` is the place of a queued move in the line, from 1.
     """
     shown = record(move)
     del shown["data"]
     shown |= {field.name: field.read(move) for field in LISTED}
+    shown["queue_position"] = position
+    shown["durations_ms"] = phases.durations(move, steps, now)
+    shown["decisions"] = phases.decisions(steps)
     shown["steps"] = [record(step) for step in steps]
     return shown
 

@@ -12,6 +12,9 @@ import abc
 from typing import NamedTuple
 from typing import TYPE_CHECKING
 
+from common import checks
+from common import errors
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -62,8 +65,11 @@ class Event(NamedTuple):
 class JobEnd(NamedTuple):
     """How the hypervisor ended a live migration.
 
-    `gone` means that the guest runs at the destination; else it is untouched
-    at the source and `reason` says why.
+    `gone` means that the guest runs at the destination. `broken` means that
+    the link was lost after the switch to post-copy: half of the guest's
+    memory is on either side, it waits, and recover() is what helps; abort(),
+    undo(), leave(), destroy() or power_off() would end it. With neither, the
+    guest is untouched at the source and `reason` says why.
     """
 
     gone: bool
@@ -71,6 +77,19 @@ class JobEnd(NamedTuple):
     reason: str
     downtime_ms: int | None
     job_ms: int | None
+    broken: bool = False
+
+
+class Terms(NamedTuple):
+    """On what terms a move will run: the policy with what these hosts cannot combine left out.
+
+    `notes` are the reasons, a sentence for each thing left out; `refusal` is
+    not empty when the move must not begin at all.
+    """
+
+    policy: objects.MigrationPolicy
+    notes: tuple[str, ...] = ()
+    refusal: str = ""
 
 
 class Driver(abc.ABC):
@@ -144,10 +163,22 @@ class Driver(abc.ABC):
     # ---- a live migration, at its destination ----
 
     @abc.abstractmethod
+    def examine_destination(
+        self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
+    ) -> objects.CheckReport:
+        """Make every check of the destination, fill in its part, and leave the test file."""
+
     def check_destination(
         self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
     ) -> objects.LibvirtLiveMigrateData:
-        """Fill in the destination's part and leave the test file; raise CheckFailed kinds."""
+        """Examine as the destination; the first fail is raised, and nothing is left then."""
+        report = self.examine_destination(instance, data)
+        try:
+            checks.refuse(report.results)
+        except errors.Error:
+            self.clean_check(report.data)
+            raise
+        return report.data
 
     @abc.abstractmethod
     def clean_check(self, data: objects.LibvirtLiveMigrateData) -> None:
@@ -173,6 +204,14 @@ class Driver(abc.ABC):
         """See that the guest is here and make its definition permanent; GuestNotFound if not."""
 
     @abc.abstractmethod
+    def let_go(self, uuid: str) -> None:
+        """End the dead stream over which a guest in post-copy waits for memory, on either host.
+
+        A destination may not notice a link that went silent, and then takes
+        no new one. Nothing is lost by it; fine where there is none.
+        """
+
+    @abc.abstractmethod
     def undo(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> None:
         """Remove what this attempt created, by `data.created` and by its own record.
 
@@ -182,14 +221,39 @@ class Driver(abc.ABC):
     # ---- a live migration, at its source ----
 
     @abc.abstractmethod
+    def examine_source(
+        self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
+    ) -> objects.CheckReport:
+        """Make every check of the source: look for the test file, decide block_migration."""
+
     def check_source(
         self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
     ) -> objects.LibvirtLiveMigrateData:
-        """Look for the test file, list the disks, decide block_migration; raise CheckFailed."""
+        """Examine as the source; the first fail is raised."""
+        report = self.examine_source(instance, data)
+        checks.refuse(report.results)
+        return report.data
 
     @abc.abstractmethod
-    def migrate(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> JobEnd:
-        """Move the guest; returns when the hypervisor's job has ended, however it ended.
+    def terms(
+        self,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+        policy: objects.MigrationPolicy,
+    ) -> Terms:
+        """Say what of the policy this move can have, and why not the rest; changes nothing.
+
+        Refused when the policy cannot be left without harm, as TLS.
+        """
+
+    @abc.abstractmethod
+    def migrate(
+        self,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+        policy: objects.MigrationPolicy,
+    ) -> JobEnd:
+        """Move the guest on the terms of the policy; returns when the hypervisor's job has ended.
 
         A job that an earlier process began is followed to its end. Never
         raises for a failed job; HypervisorError means that the hypervisor
@@ -198,17 +262,64 @@ class Driver(abc.ABC):
         """
 
     @abc.abstractmethod
+    def recover(
+        self,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+        policy: objects.MigrationPolicy,
+    ) -> JobEnd:
+        """Go on with a move that broke in post-copy; returns like migrate(), broken again maybe.
+
+        WrongState when no broken move of the guest waits here. Call the
+        destination's let_go() before: it may take its dead stream for alive,
+        and then this try is in vain and takes half a minute.
+        """
+
+    @abc.abstractmethod
+    def post_copy(self, uuid: str) -> None:
+        """Let the guest run at the destination now, and fetch what is missing.
+
+        WrongState when no job runs, or this one cannot: its terms say so. A
+        repeat is fine.
+        """
+
+    @abc.abstractmethod
+    def set_downtime(self, uuid: str, milliseconds: int) -> None:
+        """Change how long the guest may stand still at the switch; WrongState when no job runs."""
+
+    @abc.abstractmethod
+    def set_bandwidth(self, uuid: str, mib: int) -> None:
+        """Change the running job's limit in MiB per second, 0 for none; WrongState without a job.
+
+        Disks that are being copied keep theirs.
+        """
+
+    @abc.abstractmethod
+    def wait_job(self, uuid: str, timeout: float) -> bool:
+        """Wait until the guest's job tells something, or `timeout` seconds are over: then False.
+
+        It tells that it ended, began a pass over the memory, switched to
+        post-copy, or broke; which of these, job() and migrate() say. News
+        that came since the last call is given at once. For one waiter.
+        """
+
+    @abc.abstractmethod
     def job(self, uuid: str) -> objects.MigrationProgress | None:
         """Ask once how far the guest's running move is; None when there is none.
 
         Quick, to be asked two to four times a second; `percent` never goes
         back, and `migration_uuid` is empty for a job that began before this
-        process did.
+        process did. `post_copy` is true once the guest runs at the
+        destination: from then on nothing can be undone.
         """
 
     @abc.abstractmethod
     def abort(self, uuid: str) -> None:
-        """Stop the running migration job of the guest; WrongState when there is none."""
+        """Stop the running migration job of the guest.
+
+        WrongState when there is none, or when it is in post-copy: the memory
+        is on both sides then, and only going on helps.
+        """
 
     @abc.abstractmethod
     def leave(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> None:

@@ -26,5 +26,26 @@ def disk(host: Room, request: Request) -> str | None:
     return _fits(host, request, claims.DISK_GB)
 
 
+def free_ram(host: Room, request: Request) -> str:
+    """Say how much memory is free."""
+    return _free(host, request, claims.MEMORY_MB)
+
+
+def free_cores(host: Room, request: Request) -> str:
+    """Say how many virtual processors are free."""
+    return _free(host, request, claims.VCPU)
+
+
+def free_disk(host: Room, request: Request) -> str:
+    """Say how much disk is free."""
+    return _free(host, request, claims.DISK_GB)
+
+
 def _fits(host: Room, request: Request, kind: str) -> str | None:
     return claims.short(kind, host.amounts.get(kind), request.amounts[kind])
+
+
+def _free(host: Room, request: Request, kind: str) -> str:
+    amount = host.amounts.get(kind)
+    free, capacity = (amount.free, amount.capacity) if amount else (0, 0)
+    return claims.SHORT[kind].format(free=free, capacity=capacity, need=request.amounts[kind])

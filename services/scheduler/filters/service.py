@@ -20,6 +20,11 @@ def up(host: Room, _request: Request) -> str | None:
     return f"its compute service is down, last seen {host.silent:.0f} s ago"
 
 
+def heard(host: Room, _request: Request) -> str:
+    """Say when the host's compute service was last heard of."""
+    return f"its compute service is up, last seen {host.silent or 0:.0f} s ago"
+
+
 def enabled(host: Room, _request: Request) -> str | None:
     """Refuse a host that an operator took out of use."""
     if not host.disabled:

@@ -43,6 +43,7 @@ CODES = {
     "storage_mismatch",
     "unauthorized",
     "unavailable",
+    "unreachable",
     "wrong_architecture",
     "wrong_state",
 }

@@ -1,4 +1,8 @@
-"""What both hosts look at before a live migration; each check refuses with its own reason."""
+"""What both hosts look at before a live migration; each check refuses with its own reason.
+
+DESTINATION and SOURCE are the checks in their order. The move and the dry run
+ask the same ones: driver.Driver makes the first fail an error.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +13,30 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 
+from common import checks
 from common import errors
 from common import ids
 from common import objects
+from services.compute.virt import checks as plain
 from services.compute.virt.libvirt import disks
 from services.compute.virt.libvirt import facts
 from services.compute.virt.libvirt import guests
 from services.compute.virt.libvirt import qcow2
+from services.compute.virt.libvirt import reach
 from services.compute.virt.libvirt import settings
 from services.compute.virt.libvirt import trouble
 
 PROBE = ".whimbrel-probe"
-MIB = 1 << 20
+EMULATED = "plain QEMU emulates the same processors everywhere"
+
+
+class Arrival(NamedTuple):
+    """A move as its destination sees it."""
+
+    connection: libvirt.virConnect
+    here: settings.Settings
+    host: facts.Host
+    instance: objects.Instance
 
 
 class Running(NamedTuple):
@@ -33,41 +49,92 @@ class Running(NamedTuple):
     disks: list[objects.DiskInfo]
 
 
+class Departure(NamedTuple):
+    """A move as its source sees it: the guest here, and what the destination told."""
+
+    connection: libvirt.virConnect
+    host: facts.Host
+    instance: objects.Instance
+    guest: Running
+    asked: bool | None  # copy disks, as the request has it
+    data: objects.LibvirtLiveMigrateData
+    there: objects.HostFacts
+
+    @property
+    def shared(self) -> bool:
+        """Whether the destination's test file is seen here."""
+        return bool(self.data.is_shared)
+
+
+DESTINATION: tuple[checks.Check[Arrival], ...] = (
+    checks.Check(
+        "architecture",
+        lambda at: plain.architecture(at.here.host, plain.wanted(at.instance), at.host.facts),
+    ),
+    checks.Check("cpu-model", lambda at: model(at.here, at.host)),
+    checks.Check("bridges", lambda at: bridges(at.here.host, at.instance)),
+    checks.Check("no-guest", lambda at: absent(at.here, at.connection, at.instance.uuid)),
+)
+
+SOURCE: tuple[checks.Check[Departure], ...] = (
+    checks.Check(
+        "guest-architecture",
+        lambda at: plain.architecture(at.data.destination_address, at.guest.architecture, at.there),
+    ),
+    checks.Check(
+        "hypervisor",
+        lambda at: plain.hypervisor(at.connection.getType(), at.connection.getVersion(), at.there),
+    ),
+    checks.Check("machine-type", lambda at: plain.machine(at.guest.machine_type, at.there)),
+    checks.Check("accelerator", lambda at: plain.accelerator(at.guest.virt_type, at.there)),
+    checks.Check("cpu", lambda at: cpu(at.connection, at.guest, at.there)),
+    checks.Check("cpu-back", lambda at: back(at.connection, at.guest, at.host.facts, at.there)),
+    checks.Check(
+        "storage",
+        lambda at: plain.storage(shared=at.shared, asked=at.asked, disks=len(at.guest.disks)),
+    ),
+    checks.Check("files", lambda at: plain.untouched(at.instance, at.data, shared=at.shared)),
+    checks.Check("disk-space", lambda at: plain.room(at.data)),
+    checks.Check("libvirt-port", lambda at: reach.libvirt(at.data.destination_uri)),
+    checks.Check("migration-ports", lambda at: ports(at.data)),
+)
+
+
 # ---- at the destination ----
 
 
 def destination(
-    connection: libvirt.virConnect,
-    here: settings.Settings,
-    host: facts.Host,
-    instance: objects.Instance,
-    data: objects.LibvirtLiveMigrateData,
-) -> objects.LibvirtLiveMigrateData:
-    """Check what this host alone can tell, and leave the test file."""
-    architecture(here.host, _architecture(instance), host.facts)
-    model(here, host)
-    bridges(here.host, instance)
-    with trouble.told(f"look for server {instance.uuid}"):
-        absent(here, connection, instance.uuid)
+    at: Arrival, data: objects.LibvirtLiveMigrateData, doors: reach.Doors
+) -> objects.CheckReport:
+    """Check what this host alone can tell, leave the test file, and listen for the source."""
+    here = at.here
+    with trouble.told(f"look for server {at.instance.uuid}"):
+        results = checks.every(DESTINATION, here.host, at)
     with trouble.files(f"check {here.instances}"):
         space = disks.space(here.instances)
         name = data.test_file or f"{PROBE}-{here.host}-{ids.new()}"
         (here.instances / name).touch()
-        return data.replace(
+        found = data.replace(
             test_file=name,
             destination_address=here.address,
             destination_uri=here.peer_uri,
-            destination_free_bytes=space.free if data.disk_over_commit else space.least,
-            destination_facts=host.facts.replace(bridges=facts.bridges()),
-            destination_has_files=here.folder(instance.uuid).exists(),
+            destination_port=doors.open(name, here.address),
+            destination_free_bytes=(space.free if data.disk_over_commit else space.least)
+            - here.reserved,
+            destination_facts=at.host.facts.replace(bridges=facts.bridges()),
+            destination_has_files=here.folder(at.instance.uuid).exists(),
         )
+    return objects.CheckReport(data=found, results=results)
 
 
-def clean(here: settings.Settings, data: objects.LibvirtLiveMigrateData) -> None:
-    """Remove the test file that this host made; a repeat is fine."""
+def clean(
+    here: settings.Settings, data: objects.LibvirtLiveMigrateData, doors: reach.Doors
+) -> None:
+    """Remove the test file that this host made and listen no more; a repeat is fine."""
     name = data.test_file
     if name is None or not name.startswith(f"{PROBE}-{here.host}-") or "/" in name:
         return
+    doors.close(name)
     with trouble.files(f"remove {name}"):
         (here.instances / name).unlink(missing_ok=True)
 
@@ -79,35 +146,24 @@ def sweep(here: settings.Settings) -> None:
             path.unlink(missing_ok=True)
 
 
-def architecture(host: str, wanted: str, there: objects.HostFacts) -> None:
-    """Refuse a destination of another architecture."""
-    if wanted != there.architecture:
-        raise errors.WrongArchitecture(
-            f"the guest needs {wanted}, {host or 'the destination'} is {there.architecture}"
-        )
-
-
-def model(here: settings.Settings, host: facts.Host) -> None:
+def model(here: settings.Settings, host: facts.Host) -> str:
     """Refuse a host that cannot give guests the CPU model that every host shall have."""
     if here.cpu_model not in host.usable:
         raise errors.IncompatibleCpu(
             f"{here.host} cannot run guests with the CPU model {here.cpu_model} "
             f"under {host.facts.virt_type}"
         )
+    return f"{here.host} has the CPU model {here.cpu_model}"
 
 
-def bridges(host: str, instance: objects.Instance) -> None:
+def bridges(host: str, instance: objects.Instance) -> str:
     """Refuse a host without a bridge that the guest is connected to."""
-    present = facts.bridges()
-    for port in instance.ports:
-        if port.bridge not in present:
-            raise errors.BridgeMissing(f"{host} has no bridge {port.bridge}")
+    return plain.bridges(host, instance, facts.bridges())
 
 
-def absent(here: settings.Settings, connection: libvirt.virConnect, uuid: str) -> None:
+def absent(here: settings.Settings, connection: libvirt.virConnect, uuid: str) -> str:
     """Refuse a destination that has a guest of this uuid already."""
-    if guests.find(connection, uuid) is not None:
-        raise errors.CheckFailed(f"{here.host} has a guest of server {uuid} already")
+    return plain.absent(here.host, uuid, there=guests.find(connection, uuid) is not None)
 
 
 # ---- at the source ----
@@ -116,31 +172,39 @@ def absent(here: settings.Settings, connection: libvirt.virConnect, uuid: str) -
 def source(
     connection: libvirt.virConnect,
     here: settings.Settings,
+    host: facts.Host,
     instance: objects.Instance,
     data: objects.LibvirtLiveMigrateData,
-) -> objects.LibvirtLiveMigrateData:
+) -> objects.CheckReport:
     """Check the guest against what the destination told, and decide block_migration."""
     there = data.destination_facts
     if there is None or data.test_file is None:
         raise errors.Invalid("the destination has not been asked yet")
     with trouble.told(f"look at server {instance.uuid}"), trouble.files("look at its disks"):
-        guest = running(connection, here, instance)
-        architecture(data.destination_address, guest.architecture, there)
-        hypervisor(connection, there)
-        machine(guest, there)
-        cpu(connection, guest, there)
-        shared = seen(here.instances, data.test_file)
-    block = storage(shared, data.block_migration, guest.disks)
-    result = data.replace(
+        try:
+            guest = running(connection, here, instance)
+        except errors.Error as absence:
+            results = [checks.failed("guest", here.host, absence)]
+            return objects.CheckReport(data=data, results=results)
+        found = agreed(here, guest, data)
+        at = Departure(connection, host, instance, guest, data.block_migration, found, there)
+        standing = checks.passed("guest", here.host, f"it is active on {here.host}")
+        results = [standing, *checks.every(SOURCE, here.host, at)]
+    return objects.CheckReport(data=found, results=results)
+
+
+def agreed(
+    here: settings.Settings, guest: Running, data: objects.LibvirtLiveMigrateData
+) -> objects.LibvirtLiveMigrateData:
+    """Look for the test file, and fill in the source's part by what was seen."""
+    shared = seen(here.instances, str(data.test_file))
+    block = plain.copied(shared=shared, asked=data.block_migration, disks=len(guest.disks))
+    return data.replace(
         is_shared=shared,
         block_migration=block,
         disks=guest.disks if block else [],
         unsafe=shared and here.trust_shared,
     )
-    if not shared:
-        clear(instance, result)
-        room(result)
-    return result
 
 
 def running(
@@ -180,45 +244,46 @@ def info(disk: ET.Element, instance: objects.Instance) -> objects.DiskInfo:
     )
 
 
-def hypervisor(connection: libvirt.virConnect, there: objects.HostFacts) -> None:
-    """Refuse a destination whose hypervisor is another one, or older."""
-    kind, version = connection.getType(), connection.getVersion()
-    if kind != there.hypervisor_type:
-        raise errors.HypervisorTooOld(
-            f"the destination runs {there.hypervisor_type}, the source {kind}"
-        )
-    if there.hypervisor_version < version:
-        raise errors.HypervisorTooOld(
-            f"the destination's {kind} {dotted(there.hypervisor_version)} is older than the "
-            f"source's {dotted(version)}"
-        )
-
-
-def machine(guest: Running, there: objects.HostFacts) -> None:
-    """Refuse a destination that does not know the guest's machine type or cannot accelerate it."""
-    if guest.machine_type not in there.machine_types:
-        raise errors.HypervisorTooOld(
-            f"the destination does not know the guest's machine type {guest.machine_type}"
-        )
-    if guest.virt_type != there.virt_type:
-        raise errors.IncompatibleCpu(
-            f"the guest runs under {guest.virt_type}, the destination offers {there.virt_type}"
-        )
-
-
-def cpu(connection: libvirt.virConnect, guest: Running, there: objects.HostFacts) -> None:
+def cpu(connection: libvirt.virConnect, guest: Running, there: objects.HostFacts) -> str:
     """Refuse a destination that lacks features of the guest's processor, naming them.
 
     Plain QEMU emulates the same models on every processor: nothing to compare.
     """
-    if guest.virt_type == "qemu" or guest.cpu is None or not there.cpu:
-        return
+    if guest.virt_type == "qemu":
+        return EMULATED
+    if guest.cpu is None or not there.cpu:
+        return "one of the processors is not known to libvirt"
     given = ET.tostring(guest.cpu, encoding="unicode")
     lacking = missing(connection, guest.virt_type, given, there.cpu)
     if lacking:
         raise errors.IncompatibleCpu(
             f"the destination's processor lacks {', '.join(lacking)}, which the guest uses"
         )
+    return "the destination's processor has all that the guest uses"
+
+
+def back(
+    connection: libvirt.virConnect,
+    guest: Running,
+    ours: objects.HostFacts,
+    there: objects.HostFacts,
+) -> str | checks.Doubt:
+    """Warn of a destination whose processor has more than this one: the way back may be closed.
+
+    The guest keeps the processor that it has; one that is given the host's own
+    at its next start there is not.
+    """
+    if guest.virt_type == "qemu":
+        return EMULATED
+    if not ours.cpu or not there.cpu:
+        return "one of the processors is not known to libvirt"
+    more = missing(connection, guest.virt_type, there.cpu, ours.cpu)
+    if more:
+        return checks.Doubt(
+            f"this processor lacks {', '.join(more)}, which the destination's has: a guest that "
+            "starts there with the host's own processor cannot come back"
+        )
+    return "this processor has all that the destination's has"
 
 
 def missing(connection: libvirt.virConnect, virt_type: str, guest: str, there: str) -> list[str]:
@@ -237,53 +302,13 @@ def seen(instances: Path, name: str) -> bool:
     return (instances / name).exists()
 
 
-def storage(shared: bool, asked: bool | None, local: list[objects.DiskInfo]) -> bool:  # noqa: FBT001 - two facts of one table
-    """Decide whether disks are copied; StorageMismatch when that was asked for wrongly."""
-    if asked is None or not local:
-        return not shared
-    if asked and shared:
-        raise errors.StorageMismatch(
-            "both hosts share the disks' directory, so nothing is to be copied: "
-            "use block_migration false or auto"
+def ports(data: objects.LibvirtLiveMigrateData) -> str | checks.Doubt:
+    """Refuse a destination whose ports for incoming guests cannot be reached."""
+    if not data.destination_port:
+        return checks.Doubt(
+            f"{data.destination_address} has no free port for incoming guests to try"
         )
-    if not asked and not shared:
-        raise errors.StorageMismatch(
-            "the hosts do not share the disks' directory, so disks must be copied: "
-            "use block_migration true or auto"
-        )
-    return asked
-
-
-def clear(instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> None:
-    """Refuse a destination that has files of this server already."""
-    if data.destination_has_files:
-        raise errors.DiskExists(
-            f"{data.destination_address} has files of server {instance.uuid} already: "
-            "look at them and remove them there, or choose another host"
-        )
-
-
-def room(data: objects.LibvirtLiveMigrateData) -> None:
-    """Refuse a destination without room for the copies: as they are, or as they may grow."""
-    need = sum(
-        disk.allocated_bytes if data.disk_over_commit else disk.virtual_bytes for disk in data.disks
-    )
-    if need > data.destination_free_bytes:
-        raise errors.NoDiskSpace(
-            f"{data.destination_address} has {data.destination_free_bytes // MIB} MiB for disks, "
-            f"{-(-need // MIB)} MiB needed"
-            + ("" if data.disk_over_commit else "; disk_over_commit counts only what is written")
-        )
-
-
-def dotted(version: int) -> str:
-    """libvirt's version number as people write it: 7002000 is 7.2.0."""
-    return f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}"
-
-
-def _architecture(instance: objects.Instance) -> str:
-    properties: dict[str, str] = instance.image.properties if instance.image else {}
-    return properties.get("hw_architecture") or facts.ARCHITECTURE
+    return reach.qemu(data.destination_address, data.destination_port)
 
 
 def _local(disk: ET.Element) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import libvirt
@@ -11,6 +12,8 @@ from services.compute.virt.libvirt import native
 from services.compute.virt.libvirt import trouble
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from services.compute.virt.libvirt import events
 
 LOG = log.getLogger(__name__)
@@ -61,6 +64,21 @@ class Connection:
         """Give the open connection, or open it again; HypervisorError when nobody answers."""
         with trouble.told(f"connect to libvirt at {self._uri}"):
             return self._living()
+
+    @contextmanager
+    def another(self) -> Iterator[libvirt.virConnect]:
+        """Give a connection of its own to a call that takes minutes.
+
+        Beside such a call on the same connection, libvirt's client lets others
+        wait for the next keepalive message: five seconds for each of them.
+        """
+        self._events.register()
+        opened = libvirt.open(self._uri)
+        try:
+            _keep_alive(opened)
+            yield opened
+        finally:
+            self._close(opened)
 
     def close(self) -> None:
         """Let the connection go, and end wait()."""

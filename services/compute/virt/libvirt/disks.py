@@ -13,7 +13,10 @@ from common import objects
 from services.compute.virt.libvirt import qcow2
 
 GIB = 1 << 30
+MIB = 1 << 20
 DISK = "disk"
+EPHEMERAL = "disk.eph0"
+SWAP = "disk.swap"
 CONSOLE = "console.log"
 FORMAT = "qcow2"
 LIMIT = 60.0  # seconds for one qemu-img
@@ -26,6 +29,15 @@ class Base(NamedTuple):
 
     path: str
     format: str
+
+
+class Disk(NamedTuple):
+    """One disk of a guest: its file, what the guest calls it, and how big it is in bytes."""
+
+    path: Path
+    target: str
+    virtual: int
+    base: Base | None
 
 
 class Space(NamedTuple):
@@ -41,9 +53,19 @@ class Space(NamedTuple):
         return self.free - self.promised
 
 
-def path(folder: Path) -> Path:
-    """Where a server's disk is."""
-    return folder / DISK
+def layout(folder: Path, instance: objects.Instance, file: str | None) -> list[Disk]:
+    """Every disk of a server in the order in which the guest sees them."""
+    found: list[tuple[str, int, Base | None]] = []
+    if wanted(instance):
+        base = base_of(instance, file)
+        found.append((DISK, size(instance, base), base))
+    flavor = instance.flavor
+    empty = ((EPHEMERAL, int(flavor.ephemeral_gb) * GIB), (SWAP, int(flavor.swap_mb) * MIB))
+    found += [(name, virtual, None) for name, virtual in empty if virtual]
+    return [
+        Disk(folder / name, f"vd{chr(ord('a') + number)}", virtual, base)
+        for number, (name, virtual, base) in enumerate(found)
+    ]
 
 
 def console(folder: Path) -> Path:
@@ -92,7 +114,7 @@ def space(instances: Path) -> Space:
     """Measure the file system, and what the overlays on it may still grow."""
     measured = os.statvfs(instances)
     promised = 0
-    for disk in instances.glob(f"*/{DISK}"):
+    for disk in instances.glob(f"*/{DISK}*"):
         try:
             found = qcow2.read(disk)
         except FileNotFoundError:  # its server was deleted meanwhile

@@ -12,8 +12,10 @@ from common import errors
 from common import objects
 from common import states
 from services.compute.virt import driver
+from services.compute.virt import fallback
 from services.compute.virt.libvirt import checks
 from services.compute.virt.libvirt import connection
+from services.compute.virt.libvirt import control
 from services.compute.virt.libvirt import disks
 from services.compute.virt.libvirt import events
 from services.compute.virt.libvirt import facts
@@ -22,8 +24,10 @@ from services.compute.virt.libvirt import kvm
 from services.compute.virt.libvirt import migration
 from services.compute.virt.libvirt import power
 from services.compute.virt.libvirt import preparation
+from services.compute.virt.libvirt import reach
 from services.compute.virt.libvirt import records
 from services.compute.virt.libvirt import settings
+from services.compute.virt.libvirt import streams
 from services.compute.virt.libvirt import trouble
 from services.compute.virt.libvirt import xml
 
@@ -42,6 +46,7 @@ class Driver(driver.Driver):
         """Read the options; nothing is opened before start()."""
         self._here = settings.read(conf)
         self._time = time or clock.SystemClock()
+        self._doors = reach.Doors(self._time)
         self._events = events.Events()
         self._link = connection.Connection(self._here.uri, self._events)
         self._moves = migration.Migration(self._here, self._link, self._events)
@@ -113,9 +118,8 @@ class Driver(driver.Driver):
         folder = self._here.folder(instance.uuid)
         with trouble.files(f"make the disks of server {instance.uuid}"):
             folder.mkdir(mode=0o755, exist_ok=True)
-            if disks.wanted(instance):
-                base = disks.base_of(instance, files.disk)
-                disks.make(disks.path(folder), disks.size(instance, base), base)
+            for disk in disks.layout(folder, instance, files.disk):
+                disks.make(disk.path, disk.virtual, disk.base)
         self._boot(opened, instance, files)
 
     def power_on(self, instance: objects.Instance, files: driver.Files) -> None:
@@ -166,16 +170,16 @@ class Driver(driver.Driver):
 
     # ---- a live migration, at its destination ----
 
-    def check_destination(
+    def examine_destination(
         self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
-    ) -> objects.LibvirtLiveMigrateData:
+    ) -> objects.CheckReport:
         """Check what the destination alone can tell, and leave the test file."""
-        opened = self._link.get()
-        return checks.destination(opened, self._here, self._known(), instance, data)
+        at = checks.Arrival(self._link.get(), self._here, self._known(), instance)
+        return checks.destination(at, data, self._doors)
 
     def clean_check(self, data: objects.LibvirtLiveMigrateData) -> None:
         """Remove the test file."""
-        checks.clean(self._here, data)
+        checks.clean(self._here, data, self._doors)
 
     def prepare(
         self,
@@ -211,25 +215,86 @@ class Driver(driver.Driver):
 
     # ---- a live migration, at its source ----
 
-    def check_source(
+    def examine_source(
         self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
-    ) -> objects.LibvirtLiveMigrateData:
+    ) -> objects.CheckReport:
         """Check the guest against the destination's answer, and decide block_migration."""
-        return checks.source(self._link.get(), self._here, instance, data)
+        return checks.source(self._link.get(), self._here, self._known(), instance, data)
+
+    def terms(
+        self,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+        policy: objects.MigrationPolicy,
+    ) -> driver.Terms:
+        """Leave out of the policy what libvirt and QEMU on both hosts cannot combine."""
+        there = data.destination_facts
+        theirs = frozenset(there.features if there is not None else ())
+        both = theirs.intersection(self._known().facts.features)
+        paused = self.guest(instance.uuid)
+        return fallback.settle(
+            policy, both, paused=paused is not None and paused.power is states.Power.PAUSED
+        )
 
     def migrate(
-        self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
+        self,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+        policy: objects.MigrationPolicy,
     ) -> driver.JobEnd:
         """Move the guest, and then ask who has it."""
-        return self._moves.run(instance, data)
+        return self._moves.run(instance, data, self.terms(instance, data, policy))
+
+    def recover(
+        self,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+        policy: objects.MigrationPolicy,
+    ) -> driver.JobEnd:
+        """Go on with a move that broke in post-copy."""
+        agreed = self.terms(instance, data, policy)
+        return self._moves.recover(instance, data, agreed.policy)
+
+    def let_go(self, uuid: str) -> None:
+        """End the dead streams of a guest that waits for memory here."""
+        opened = self._link.get()
+        with trouble.told(f"end the dead stream of server {uuid}"):
+            domain = guests.find(opened, uuid)
+            pid = guests.pid(domain) if domain is not None and guests.halved(domain) else None
+        if pid is not None:
+            streams.let_go(pid)
 
     def job(self, uuid: str) -> objects.MigrationProgress | None:
         """Ask how far the guest's running move is."""
         return self._moves.job(uuid)
 
+    def wait_job(self, uuid: str, timeout: float) -> bool:
+        """Wait for news of the guest's job: libvirt's events, or its end."""
+        return self._events.news(uuid, timeout)
+
     def abort(self, uuid: str) -> None:
         """Stop the guest's running move."""
-        self._moves.abort(uuid)
+        opened = self._link.get()
+        with trouble.told(f"abort the move of server {uuid}"):
+            control.abort(opened, uuid)
+
+    def post_copy(self, uuid: str) -> None:
+        """Switch the guest's running move to post-copy."""
+        opened = self._link.get()
+        with trouble.told(f"switch server {uuid} to post-copy"):
+            control.post_copy(opened, uuid)
+
+    def set_downtime(self, uuid: str, milliseconds: int) -> None:
+        """Change the downtime that the running move may take."""
+        opened = self._link.get()
+        with trouble.told(f"change the downtime of server {uuid}"):
+            control.set_downtime(opened, uuid, milliseconds)
+
+    def set_bandwidth(self, uuid: str, mib: int) -> None:
+        """Change the bandwidth of the running move."""
+        opened = self._link.get()
+        with trouble.told(f"change the bandwidth of server {uuid}"):
+            control.set_bandwidth(opened, uuid, mib)
 
     def leave(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> None:
         """Remove what the guest left here, if it left by this move."""
@@ -270,8 +335,9 @@ class Driver(driver.Driver):
     ) -> None:
         """Define the guest anew, with its fresh run token, and start it."""
         folder = self._here.folder(instance.uuid)
-        disk = str(disks.path(folder)) if disks.wanted(instance) else None
-        paths = xml.Paths(disk, files.kernel, files.ramdisk, str(disks.console(folder)))
+        made = disks.layout(folder, instance, files.disk)
+        named = tuple((disk.target, str(disk.path)) for disk in made)
+        paths = xml.Paths(named, files.kernel, files.ramdisk, str(disks.console(folder)))
         with trouble.told(f"start server {instance.uuid}"):
             domain = opened.defineXML(xml.build(instance, self._shape(), paths))
             domain.create()

@@ -37,8 +37,10 @@ MOVED = frozenset(
         (libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_MIGRATED),
         (libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED),
         (libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_POSTCOPY),
+        (libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_POSTCOPY_FAILED),
     }
 )
+ENDED = "ended"
 
 
 class Events:
@@ -50,6 +52,7 @@ class Events:
         self._waiters: dict[str, native.Queue[str]] = {}
         self._jobs: dict[str, native.Queue[dict[str, Any]]] = {}
         self._iterations: dict[str, int] = {}
+        self._news: dict[str, native.Queue[str]] = {}
         self._callbacks: list[int] = []
 
     def register(self) -> None:
@@ -114,6 +117,22 @@ class Events:
             self._jobs.pop(uuid, None)
             self._iterations.pop(uuid, None)
 
+    def tell(self, uuid: str, word: str) -> None:
+        """Have news() of the guest's job return."""
+        self._news.setdefault(uuid, native.Queue()).put(word)
+
+    def news(self, uuid: str, timeout: float) -> bool:
+        """Wait for something new of the guest's job; False when nothing was told in time."""
+        told = self._news.setdefault(uuid, native.Queue())
+        word = told.get(timeout)
+        if word is None:
+            return False
+        while word is not None:
+            if word == ENDED:
+                self._news.pop(uuid, None)
+            word = told.get(0.0)
+        return True
+
     def iteration(self, uuid: str) -> int:
         """The guest's latest pass over its memory, as far as it was told."""
         return self._iterations.get(uuid, 0)
@@ -138,6 +157,8 @@ class Events:
         waiter = self._waiters.get(uuid)
         if waiter is not None:
             waiter.put(word)
+        if uuid in self._jobs:
+            self.tell(uuid, word)
 
     def _job_completed(
         self,
@@ -149,6 +170,7 @@ class Events:
         job = self._jobs.get(domain.UUIDString())
         if job is not None:
             job.put(stats)
+            self.tell(domain.UUIDString(), "completed")
 
     def _iteration(
         self, _opened: libvirt.virConnect, domain: libvirt.virDomain, number: int, _opaque: None
@@ -156,6 +178,7 @@ class Events:
         uuid = domain.UUIDString()
         if uuid in self._jobs:
             self._iterations[uuid] = number
+            self.tell(uuid, "iteration")
 
 
 def _wake(_timer: int, _opaque: None) -> None:

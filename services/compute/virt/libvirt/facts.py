@@ -10,6 +10,7 @@ import libvirt
 
 from common import errors
 from common import objects
+from services.compute.virt.libvirt import features
 
 BRIDGES = Path("/sys/class/net")
 ARCHITECTURE = "x86_64"
@@ -28,16 +29,18 @@ def read(connection: libvirt.virConnect, virt_type: str, machine_type: str) -> H
     abilities = ET.fromstring(
         connection.getDomainCapabilities(None, ARCHITECTURE, machine_type, virt_type)
     )
+    versions = connection.getLibVersion(), connection.getVersion()
     model = abilities.find("cpu/mode[@name='host-model']")
     facts = objects.HostFacts(
         architecture=ARCHITECTURE,
         hypervisor_type=connection.getType(),
-        hypervisor_version=connection.getVersion(),
-        libvirt_version=connection.getLibVersion(),
+        hypervisor_version=versions[1],
+        libvirt_version=versions[0],
         virt_type=virt_type,
         machine_types=sorted({machine.text or "" for machine in guest.iterfind("machine")}),
         cpu=_cpu(model),
         bridges=bridges(),
+        features=features.known(*versions, features.unusable()),
     )
     usable = abilities.iterfind("cpu/mode[@name='custom']/model[@usable='yes']")
     return Host(facts, frozenset(each.text or "" for each in usable))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import auto
 from enum import Enum
+from pathlib import Path
 
 import libvirt
 
@@ -24,9 +25,22 @@ POWER: dict[int, states.Power] = {
     libvirt.VIR_DOMAIN_PMSUSPENDED: states.Power.PAUSED,
 }
 
+# How a guest runs, or waits, whose memory is still on the other host.
+ARRIVING = frozenset(
+    {
+        (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_RUNNING_POSTCOPY),
+        (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_RUNNING_POSTCOPY_FAILED),
+    }
+)
+RUN = Path("/run/libvirt/qemu")
+
 # What libvirt says of a guest that vanished, or of a transient one that shall be undefined.
 GONE = frozenset({libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID})
 
+# How a guest stands still that runs at its destination, or waits there for a broken link.
+LEFT_BEHIND = frozenset(
+    {libvirt.VIR_DOMAIN_PAUSED_POSTCOPY, libvirt.VIR_DOMAIN_PAUSED_POSTCOPY_FAILED}
+)
 # How a guest is paused while its memory still comes in from another host.
 INCOMING = frozenset({libvirt.VIR_DOMAIN_PAUSED_MIGRATION, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP})
 
@@ -51,8 +65,8 @@ def find(connection: libvirt.virConnect, uuid: str) -> libvirt.virDomain | None:
 
 
 def power(domain: libvirt.virDomain) -> states.Power:
-    """The power state; NOSTATE while the guest's memory still comes in from another host."""
-    if incoming(domain):
+    """The power state; NOSTATE where the guest is only half: coming in, or left in post-copy."""
+    if incoming(domain) or left_behind(domain):
         return states.Power.NOSTATE
     return POWER.get(domain.state()[0], states.Power.NOSTATE)
 
@@ -65,6 +79,25 @@ def incoming(domain: libvirt.virDomain) -> bool:
     """
     state, reason = domain.state()
     return state == libvirt.VIR_DOMAIN_PAUSED and reason in INCOMING and not domain.isPersistent()
+
+
+def left_behind(domain: libvirt.virDomain) -> bool:
+    """Tell whether this is the source's half of a guest that was switched to post-copy."""
+    state, reason = domain.state()
+    return state == libvirt.VIR_DOMAIN_PAUSED and reason in LEFT_BEHIND
+
+
+def halved(domain: libvirt.virDomain) -> bool:
+    """Tell whether the guest's memory is on two hosts, on whichever side this is."""
+    return left_behind(domain) or tuple(domain.state()) in ARRIVING
+
+
+def pid(domain: libvirt.virDomain, run: Path = RUN) -> int | None:
+    """The process of a guest, as libvirt noted it; None when that cannot be read."""
+    try:
+        return int((run / f"{domain.name()}.pid").read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def standing(connection: libvirt.virConnect, uuid: str) -> Standing:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from enum import auto
+from enum import Enum
 from typing import Any
 from typing import NamedTuple
 from typing import TYPE_CHECKING
@@ -13,17 +16,18 @@ from common import errors
 from common import objects
 from services.compute.virt import driver
 from services.compute.virt.libvirt import disks
+from services.compute.virt.libvirt import events
 from services.compute.virt.libvirt import guests
 from services.compute.virt.libvirt import native
 from services.compute.virt.libvirt import progress
 from services.compute.virt.libvirt import records
 from services.compute.virt.libvirt import settings
+from services.compute.virt.libvirt import streams
 from services.compute.virt.libvirt import terms
 from services.compute.virt.libvirt import trouble
 
 if TYPE_CHECKING:
     from services.compute.virt.libvirt import connection
-    from services.compute.virt.libvirt import events
 
 LOG = log.getLogger(__name__)
 
@@ -34,16 +38,16 @@ STATISTICS = 1.0
 # Seconds that a libvirt daemon gets to come back after it was lost in the middle of a move.
 PATIENCE = 60
 LOOK = 1.0  # seconds between two looks while nothing is told
+# How often a broken stream is looked at, until QEMU at both ends has noticed its end.
+TRIES = 20
+AGAIN = 0.5  # seconds
+REACH = 5.0  # seconds for a destination to answer before a broken move goes on
 # Undefined by the move itself, or not yet.
 LEFT = frozenset({None, (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_MIGRATED)})
+POST_COPY = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_POSTCOPY)
+BROKEN = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_POSTCOPY_FAILED)
 # Paused at the switch, by a daemon that has not heard how it ended.
-UNDECIDED = frozenset(
-    {
-        (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_MIGRATION),
-        (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_POSTCOPY),
-        (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_POSTCOPY_FAILED),
-    }
-)
+UNDECIDED = frozenset({(libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_MIGRATION), POST_COPY})
 GONE = frozenset({libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_DOMAIN})
 CANCELLED = frozenset({libvirt.VIR_ERR_OPERATION_ABORTED})
 
@@ -51,6 +55,14 @@ ADVICE: dict[int, str] = {
     libvirt.VIR_ERR_MIGRATE_UNSAFE: "; libvirt does not know that this file system is shared: "
     "[libvirt] trust_shared_probe lets Whimbrel's own test vouch for it",
 }
+
+
+class Outcome(Enum):
+    """Who has the guest after a job's end."""
+
+    STAYED = auto()
+    LEFT = auto()
+    HALVED = auto()  # broken in post-copy
 
 
 class Failure(NamedTuple):
@@ -63,6 +75,8 @@ class Failure(NamedTuple):
 NOTHING = Failure("", cancelled=False)
 UNKNOWN = Failure("libvirt ended the job; why, it told a process that is no more", cancelled=False)
 Statistics = dict[str, Any]
+Ending = tuple[Failure | None, Statistics]
+Told = native.Queue[Statistics]
 
 
 class Migration:
@@ -79,39 +93,49 @@ class Migration:
         self._found: dict[str, progress.Progress] = {}  # began before this process did
 
     def run(
-        self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
+        self,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+        agreed: driver.Terms,
     ) -> driver.JobEnd:
         """Move the guest; returns when the job has ended, however it ended.
 
         A job that an earlier process began goes on by itself; it is followed to its end.
         """
         uuid = instance.uuid
-        if uuid in self._running:
-            raise errors.WrongState(f"server {uuid} is being moved already")
-        memory = int(instance.flavor.memory_mb) << 20
-        self._running[uuid] = progress.Progress(data.migration_uuid, memory)
-        try:
-            self._note(instance, data)
-            with self._told.job(uuid) as told:
-                if self.job(uuid) is None:
-                    failure, statistics = self._move(uuid, data, told)
-                else:
-                    failure, statistics = self._follow(uuid, told)
-            # libvirt's complaint only says why; who has the guest is asked.
-            gone = failure is None or self._gone(uuid)
-        finally:
-            self._running.pop(uuid, None)
-            self._found.pop(uuid, None)
-        if not gone:
-            records.drop(self._here.instances, LEAVING, data.migration_uuid)
-        return conclude(gone, failure, statistics)
+
+        def act(told: Told) -> Ending:
+            if self.job(uuid) is not None:
+                return self._follow(uuid, told)
+            if agreed.refusal:
+                return Failure(agreed.refusal, cancelled=False), {}
+            for note in agreed.notes:
+                LOG.warning("server %s moves with %s", uuid, note)
+            return self._move(uuid, data, agreed.policy, told)
+
+        return self._tracked(instance, data, act)
+
+    def recover(
+        self,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+        policy: objects.MigrationPolicy,
+    ) -> driver.JobEnd:
+        """Go on with a move that broke in post-copy; WrongState when none waits here."""
+        uuid = instance.uuid
+        state = self._state(uuid)
+        if state not in LEFT | {BROKEN, POST_COPY}:
+            raise errors.WrongState(f"no broken move of server {uuid} waits on {self._here.host}")
+        return self._tracked(instance, data, lambda told: self._resume(uuid, data, policy, told))
 
     def job(self, uuid: str) -> objects.MigrationProgress | None:
         """Ask libvirt once for the job's statistics; None when no move is going on."""
         opened = self._link.get()
         with trouble.told(f"ask for the job of server {uuid}"):
             try:
-                stats = opened.lookupByUUIDString(uuid).jobStats()
+                domain = opened.lookupByUUIDString(uuid)
+                stats = domain.jobStats()
+                left = guests.left_behind(domain)
             except libvirt.libvirtError as error:
                 # The guest is not here, or is off, or left while it was asked.
                 if trouble.code(error) in GONE:
@@ -120,21 +144,7 @@ class Migration:
         if stats.get("operation") != libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT:
             return None
         tracked = self._running.get(uuid) or self._found.setdefault(uuid, progress.Progress("", 0))
-        return tracked.read(stats, self._told.iteration(uuid))
-
-    def abort(self, uuid: str) -> None:
-        """Stop the running job; WrongState when there is none."""
-        opened = self._link.get()
-        with trouble.told(f"abort the move of server {uuid}"):
-            domain = guests.find(opened, uuid)
-            try:
-                if domain is not None:
-                    domain.abortJob()
-                    return
-            except libvirt.libvirtError as error:
-                if trouble.code(error) not in GONE:
-                    raise
-        raise errors.WrongState(f"no move of server {uuid} is running on {self._here.host}")
+        return tracked.read(stats, self._told.iteration(uuid), post_copy=left)
 
     def leave(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> None:
         """Remove definition and local disks of a guest that went; Conflict when it runs here."""
@@ -163,43 +173,152 @@ class Migration:
             records.drop_all(self._here.instances, LEAVING, instance.uuid)
             records.write(self._here.instances, LEAVING, record)
 
-    def _move(
-        self, uuid: str, data: objects.LibvirtLiveMigrateData, told: native.Queue[Statistics]
-    ) -> tuple[Failure | None, Statistics]:
-        """Run the job in this thread; gives libvirt's complaint, if any, and its statistics."""
-        opened = self._link.get()
+    def _tracked(
+        self,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+        act: Callable[[Told], Ending],
+    ) -> driver.JobEnd:
+        """Run a job to its end, and then ask who has the guest: libvirt's words only say why."""
+        uuid = instance.uuid
+        if uuid in self._running:
+            raise errors.WrongState(f"server {uuid} is being moved already")
+        memory = int(instance.flavor.memory_mb) << 20
+        self._running[uuid] = progress.Progress(data.migration_uuid, memory)
         try:
-            domain = opened.lookupByUUIDString(uuid)
-            domain.migrateSetMaxDowntime(self._here.downtime_ms, 0)
-            given = terms.parameters(data, self._here.bandwidth)
-            domain.migrateToURI3(data.destination_uri, given, terms.flags(data))
+            self._note(instance, data)
+            with self._told.job(uuid) as told:
+                failure, statistics = act(told)
+            outcome = Outcome.LEFT if failure is None else self._outcome(uuid)
+        finally:
+            self._running.pop(uuid, None)
+            self._found.pop(uuid, None)
+            self._told.tell(uuid, events.ENDED)
+        if outcome is Outcome.STAYED:
+            records.drop(self._here.instances, LEAVING, data.migration_uuid)
+        return ended(outcome, failure or NOTHING, statistics)
+
+    def _move(
+        self,
+        uuid: str,
+        data: objects.LibvirtLiveMigrateData,
+        policy: objects.MigrationPolicy,
+        told: Told,
+    ) -> Ending:
+        """Run the job in this thread; gives libvirt's complaint, if any, and its statistics."""
+        given, flags = terms.parameters(data, policy), terms.flags(data, policy)
+        try:
+            with self._link.another() as opened:
+                domain = opened.lookupByUUIDString(uuid)
+                domain.migrateSetMaxDowntime(terms.first_downtime(policy), 0)
+                domain.migrateToURI3(data.destination_uri, given, flags)
         except libvirt.libvirtError as error:
             return explain(error), told.get(0.0) or {}
         return None, told.get(STATISTICS) or {}
 
-    def _follow(
-        self, uuid: str, told: native.Queue[Statistics]
-    ) -> tuple[Failure | None, Statistics]:
+    def _follow(self, uuid: str, told: Told) -> Ending:
         """Wait for the end of a job that runs already; whether it failed is still to be asked."""
         LOG.info("server %s is on its way already, following it", uuid)
         found: Statistics | None = None
-        while found is None and self.job(uuid) is not None:
+        while found is None and self.job(uuid) is not None and self._state(uuid) != BROKEN:
             found = told.get(LOOK)
         return UNKNOWN, found or told.get(STATISTICS) or {}
 
-    def _gone(self, uuid: str) -> bool:
-        """Tell whether the guest left; a guest that merely died here did not.
+    def _resume(
+        self,
+        uuid: str,
+        data: objects.LibvirtLiveMigrateData,
+        policy: objects.MigrationPolicy,
+        told: Told,
+    ) -> Ending:
+        """Go on over a new stream, unless the old one lives again by itself."""
+        if self._lives(uuid, told):
+            return self._outlasts(uuid, told)
+        address = data.destination_address
+        if not streams.answers(address, self._here.scheme, REACH):
+            reason = f"the destination does not answer at {address}; the guest waits for it"
+            return Failure(reason, cancelled=False), {}
+        self._let_go(uuid)
+        failure: Failure | None = UNKNOWN
+        with self._told.waiter(uuid) as news:
+            for _try in range(TRIES):
+                failure, early = self._again(uuid, data, policy)
+                if not early:
+                    break
+                news.get(AGAIN)
+        return failure, told.get(STATISTICS if failure is None else 0.0) or {}
+
+    def _again(
+        self, uuid: str, data: objects.LibvirtLiveMigrateData, policy: objects.MigrationPolicy
+    ) -> tuple[Failure | None, bool]:
+        """Try once to go on; true when QEMU has not noticed yet that the old stream is dead."""
+        given, flags = terms.parameters(data, policy), terms.resumption(data, policy)
+        try:
+            with self._link.another() as opened:
+                domain = opened.lookupByUUIDString(uuid)
+                # QEMU keeps the limit that the broken stream had, whatever is given below.
+                domain.migrateSetMaxSpeed(
+                    policy.bandwidth, libvirt.VIR_DOMAIN_MIGRATE_MAX_SPEED_POSTCOPY
+                )
+                domain.migrateToURI3(data.destination_uri, given, flags)
+        except libvirt.libvirtError as error:
+            return explain(error), trouble.code(error) == libvirt.VIR_ERR_OPERATION_INVALID
+        return None, False
+
+    def _lives(self, uuid: str, told: Told) -> bool:
+        """Tell whether the guest has left, or memory goes over although libvirt gave up."""
+        before = self.job(uuid)
+        if before is None:
+            return self._state(uuid) in LEFT
+        told.get(LOOK)
+        now = self.job(uuid)
+        return now is None or now.memory_processed > before.memory_processed
+
+    def _outlasts(self, uuid: str, told: Told) -> Ending:
+        """Wait while memory goes over without libvirt's help."""
+        while self._state(uuid) not in LEFT and self._lives(uuid, told):
+            LOG.debug("the stream of server %s lives again by itself", uuid)
+        return UNKNOWN, told.get(0.0) or {}
+
+    def _let_go(self, uuid: str) -> None:
+        """End the dead stream; QEMU then waits for a new one, and so does the other end's."""
+        opened = self._link.get()
+        with trouble.told(f"end the dead stream of server {uuid}"):
+            domain = opened.lookupByUUIDString(uuid)
+            pid = guests.pid(domain)
+            if pid is not None and streams.let_go(pid):
+                return
+            try:
+                domain.abortJobFlags(libvirt.VIR_DOMAIN_ABORT_JOB_POSTCOPY)
+            except libvirt.libvirtError as error:
+                LOG.debug("server %s has no stream to end: %s", uuid, trouble.words(error))
+
+    def _outcome(self, uuid: str) -> Outcome:
+        """Tell who has the guest; one that merely died here did not leave.
 
         A daemon that was restarted in the middle gets time to come back.
         HypervisorError when it does not, or does not know itself.
         """
         self._link.wait(PATIENCE)
+        state: tuple[int, int] | None = None
         with self._told.waiter(uuid) as news:
             for _look in range(PATIENCE):
-                state = self._state(uuid)
+                try:
+                    state = self._state(uuid)
+                except errors.HypervisorError:
+                    # A connection may look alive until it is used.
+                    if not self._link.wait(PATIENCE):
+                        raise
+                    continue
                 if state not in UNDECIDED:
-                    return state in LEFT
+                    break
                 news.get(LOOK)
+        if state in LEFT:
+            return Outcome.LEFT
+        if state in {BROKEN, POST_COPY}:
+            return Outcome.HALVED
+        if state not in UNDECIDED:
+            return Outcome.STAYED
         raise errors.HypervisorError(
             f"server {uuid} stands still on {self._here.host} in the middle of its move: "
             "the destination knows whether it runs there"
@@ -230,6 +349,19 @@ def conclude(
         reason=why.reason,
         downtime_ms=statistics.get("downtime"),
         job_ms=statistics.get("time_elapsed"),
+    )
+
+
+def ended(outcome: Outcome, why: Failure, statistics: Statistics) -> driver.JobEnd:
+    """Say how a job ended; why does not matter of a guest that left."""
+    gone, broken = outcome is Outcome.LEFT, outcome is Outcome.HALVED
+    return driver.JobEnd(
+        gone=gone,
+        cancelled=why.cancelled and not (gone or broken),
+        reason="" if gone else why.reason,
+        downtime_ms=statistics.get("downtime"),
+        job_ms=statistics.get("time_elapsed"),
+        broken=broken,
     )
 
 

@@ -23,7 +23,9 @@ class Progress:
         self._memory = memory
         self._percent = 0
 
-    def read(self, stats: Mapping[str, int], iteration: int) -> objects.MigrationProgress:
+    def read(
+        self, stats: Mapping[str, int], iteration: int, *, post_copy: bool = False
+    ) -> objects.MigrationProgress:
         """Turn one answer of virDomainGetJobStats into progress."""
         total = stats.get("memory_total", 0) or self._memory
         remaining = stats.get("memory_remaining", 0) if stats.get("memory_total") else total
@@ -46,7 +48,8 @@ class Progress:
             dirty_rate=dirty,
             iteration=max(iteration, stats.get("memory_iteration", 0)),
             elapsed_ms=stats.get("time_elapsed", 0),
-            eta_ms=eta(left, rate, dirty),
+            eta_ms=eta(left, rate, 0 if post_copy else dirty),
+            post_copy=post_copy,
         )
 
     def _advance(self, whole: int, left: int) -> None:

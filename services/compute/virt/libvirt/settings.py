@@ -23,8 +23,7 @@ class Settings(NamedTuple):
     machine_type: str
     cpu_model: str
     trust_shared: bool
-    downtime_ms: int
-    bandwidth: int  # MiB per second, 0 without limit
+    reserved: int = 0  # bytes of disk kept for the host
 
     def folder(self, uuid: str) -> Path:
         """The directory of one server's disks, and nothing outside instances_path."""
@@ -50,6 +49,5 @@ def read(conf: cfg.ConfigOpts) -> Settings:
         machine_type=conf.libvirt.machine_type,
         cpu_model=conf.libvirt.cpu_model,
         trust_shared=conf.libvirt.trust_shared_probe,
-        downtime_ms=conf.libvirt.live_migration_downtime,
-        bandwidth=conf.libvirt.live_migration_bandwidth,
+        reserved=conf.compute.reserved_disk_gb << 30,
     )

@@ -10,7 +10,6 @@ from services.compute.virt.libvirt import metadata
 
 KIB_PER_MIB = 1024
 COMMAND_LINE = "root=/dev/vda console=ttyS0"
-TARGET = "vda"
 
 
 class Machine(NamedTuple):
@@ -23,9 +22,9 @@ class Machine(NamedTuple):
 
 
 class Paths(NamedTuple):
-    """The files of one guest; None where it has none."""
+    """The files of one guest, disks as target and path; None where it has none."""
 
-    disk: str | None
+    disks: tuple[tuple[str, str], ...]
     kernel: str | None
     ramdisk: str | None
     console: str
@@ -89,8 +88,8 @@ def _clock() -> ET.Element:
 
 def _devices(instance: objects.Instance, machine: Machine, paths: Paths) -> ET.Element:
     devices = ET.Element("devices")
-    if paths.disk is not None:
-        devices.append(_disk(paths.disk, machine))
+    for target, path in paths.disks:
+        devices.append(_disk(target, path, machine))
     for port in instance.ports:
         devices.append(_card(port))
     ET.SubElement(devices, "controller", type="usb", model="none")
@@ -104,12 +103,12 @@ def _devices(instance: objects.Instance, machine: Machine, paths: Paths) -> ET.E
     return devices
 
 
-def _disk(path: str, machine: Machine) -> ET.Element:
+def _disk(target: str, path: str, machine: Machine) -> ET.Element:
     disk = ET.Element("disk", type="file", device="disk")
     cache = "none" if machine.direct else "writeback"
     ET.SubElement(disk, "driver", name="qemu", type="qcow2", cache=cache, discard="unmap")
     ET.SubElement(disk, "source", file=path)
-    ET.SubElement(disk, "target", dev=TARGET, bus="virtio")
+    ET.SubElement(disk, "target", dev=target, bus="virtio")
     return disk
 
 

@@ -13,8 +13,11 @@ from common import errors
 from common import objects
 from common import states
 from services.compute.virt import driver
+from services.compute.virt import fallback
+from services.compute.virt.simulated import checks
 from services.compute.virt.simulated import job
 from services.compute.virt.simulated import world as worlds
+from services.compute.virt.simulated.job import Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +37,8 @@ class Driver(driver.Driver):
         self._world = world
         self._host = world.host(conf.host)
         self._jobs: dict[str, job.Job] = {}
+        self._peers: dict[str, worlds.Host] = {}
+        self._broken: dict[str, job.Job] = {}
         self._made: dict[str, str] = {}  # migration: the folder that was made for it here
         self._stopped = threading.Event()
 
@@ -60,7 +65,7 @@ class Driver(driver.Driver):
         with self._world.lock:
             running = sum(guest.power in ALIVE for guest in self._host.guests.values())
         return driver.Capacity(
-            facts=_facts(),
+            facts=self._host.facts,
             vcpus=size.vcpus,
             memory_mb=size.memory_mb,
             local_gb=size.disk_gb,
@@ -128,21 +133,23 @@ class Driver(driver.Driver):
             self._host.guests.pop(instance.uuid, None)
             self._host.files.discard(_folder(instance))
 
-    def check_destination(
+    def examine_destination(
         self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
-    ) -> objects.LibvirtLiveMigrateData:
-        """Leave the test file."""
-        del instance
+    ) -> objects.CheckReport:
+        """Make the destination's checks and leave the test file."""
         self._trip("check_destination")
         name = f".whimbrel-probe-{data.migration_uuid}"
         with self._world.lock:
+            results = checks.arrival(self._host, instance)
+            found = data.replace(
+                test_file=name,
+                destination_address=self._host.name,
+                destination_free_bytes=self._free(),
+                destination_facts=self._host.facts,
+                destination_has_files=_folder(instance) in self._host.files,
+            )
             self._host.files.add(name)
-        return data.replace(
-            test_file=name,
-            destination_address=self._conf.host,
-            destination_free_bytes=self._conf.simulated.disk_gb * GIB,
-            destination_facts=_facts(),
-        )
+        return objects.CheckReport(data=found, results=results)
 
     def clean_check(self, data: objects.LibvirtLiveMigrateData) -> None:
         """Remove the test file."""
@@ -190,20 +197,11 @@ class Driver(driver.Driver):
             if made is not None:
                 self._host.files.discard(made)
 
-    def check_source(
+    def examine_source(
         self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
-    ) -> objects.LibvirtLiveMigrateData:
-        """Look for the test file and decide block_migration."""
+    ) -> objects.CheckReport:
+        """Make the source's checks: look for the test file and decide block_migration."""
         self._trip("check_source")
-        with self._world.lock:
-            shared = data.test_file in self._host.files
-        block = data.block_migration if data.block_migration is not None else not shared
-        if block == shared:
-            storage = "shared" if shared else "local"
-            raise errors.StorageMismatch(
-                f"{self._conf.host} and {data.destination_address} have {storage} storage: "
-                f"use block_migration={not shared} or auto"
-            )
         size = instance.flavor.root_gb * GIB
         disk = objects.DiskInfo(
             target="vda",
@@ -212,35 +210,112 @@ class Driver(driver.Driver):
             virtual_bytes=size,
             allocated_bytes=0,
         )
-        return data.replace(is_shared=shared, block_migration=block, disks=[disk])
+        with self._world.lock:
+            there = self._world.host(data.destination_address)
+            return checks.departure(self._host, there, instance, disk, data, self._world.cut)
+
+    def terms(
+        self,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+        policy: objects.MigrationPolicy,
+    ) -> driver.Terms:
+        """Leave out of the policy what both hosts cannot do together."""
+        there = data.destination_facts
+        ours = frozenset(self._host.facts.features)
+        both = ours.intersection(there.features if there is not None else ours)
+        with self._world.lock:
+            guest = self._host.guests.get(instance.uuid)
+            paused = guest is not None and guest.power == states.Power.PAUSED
+        return fallback.settle(policy, both, paused=paused)
 
     def migrate(
-        self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
+        self,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+        policy: objects.MigrationPolicy,
     ) -> driver.JobEnd:
-        """Carry the guest over at the configured rate."""
-        running = job.Job(self._world, self._conf.simulated.rate, self._need(instance.uuid))
+        """Carry the guest over at the configured rate, or the policy's."""
+        agreed = self.terms(instance, data, policy)
+        if agreed.refusal:
+            return job.stayed(agreed.refusal, cancelled=False)
+        if self._world.running(instance.uuid) == [data.destination_address]:
+            # An earlier process has begun this, and it ended well.
+            return job.arrived()
+        guest = self._need(instance.uuid)
+        running = job.Job(self._world, self._conf.simulated.rate, guest, agreed.policy)
+        self._peers[instance.uuid] = self._world.host(data.destination_address)
         self._jobs[instance.uuid] = running
         try:
             self._trip("migrate")
-            return running.run(self._host, self._world.host(data.destination_address))
         except errors.HypervisorError as failed:
-            return job.stayed(failed.message, cancelled=False)
-        finally:
             del self._jobs[instance.uuid]
+            running.tell()
+            return job.stayed(failed.message, cancelled=False)
+        except BaseException:
+            del self._jobs[instance.uuid]
+            raise
+        return self._finish_job(instance.uuid, running)
+
+    def recover(
+        self,
+        instance: objects.Instance,
+        data: objects.LibvirtLiveMigrateData,
+        policy: objects.MigrationPolicy,
+    ) -> driver.JobEnd:
+        """Go on with a broken move once the link is back."""
+        del data, policy
+        self._trip("recover")
+        running = self._broken.get(instance.uuid)
+        if running is None:
+            raise errors.WrongState(f"no broken move of server {instance.uuid} waits here")
+        if {self._host.name, self._peers[instance.uuid].name} & self._world.cut:
+            return job.halved("the destination does not answer; the guest waits for it")
+        self._jobs[instance.uuid] = running
+        return self._finish_job(instance.uuid, running)
+
+    def let_go(self, uuid: str) -> None:
+        """Do nothing: a simulated link is cut for both ends at once."""
+        del uuid
 
     def job(self, uuid: str) -> objects.MigrationProgress | None:
         """Tell how far the guest's move is."""
         self._trip("job")
-        running = self._jobs.get(uuid)
+        running = self._jobs.get(uuid) or self._broken.get(uuid)
         return running.progress() if running is not None else None
+
+    def wait_job(self, uuid: str, timeout: float) -> bool:
+        """Wait for news of the guest's move; where there is none, time passes."""
+        running = self._jobs.get(uuid)
+        if running is None:
+            return self._stopped.wait(timeout) and False
+        return running.news(timeout)
 
     def abort(self, uuid: str) -> None:
         """Stop the guest's move."""
         self._trip("abort")
-        running = self._jobs.get(uuid)
-        if running is None:
-            raise errors.WrongState(f"server {uuid} has no running migration job")
+        running = self._moving(uuid)
+        if running.post_copy:
+            raise errors.WrongState(f"the move of server {uuid} is in post-copy: it can only go on")
         running.aborted.set()
+
+    def post_copy(self, uuid: str) -> None:
+        """Let the guest run at the destination from now on."""
+        self._trip("post_copy")
+        running = self._moving(uuid)
+        if running.policy.post_copy == "never":
+            raise errors.WrongState(f"the move of server {uuid} began without post-copy")
+        running.switch(self._host, self._peers[uuid])
+
+    def set_downtime(self, uuid: str, milliseconds: int) -> None:
+        """Change the downtime of the guest's move."""
+        self._trip("set_downtime")
+        self._moving(uuid).downtime = milliseconds
+
+    def set_bandwidth(self, uuid: str, mib: int) -> None:
+        """Change the bandwidth of the guest's move."""
+        self._trip("set_bandwidth")
+        self._moving(uuid).bandwidth = mib
 
     def leave(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> None:
         """Remove what stayed behind."""
@@ -250,6 +325,27 @@ class Driver(driver.Driver):
                 raise errors.Conflict(f"server {instance.uuid} still runs on {self._conf.host}")
             if not data.is_shared:
                 self._host.files.discard(_folder(instance))
+
+    def _free(self) -> int:
+        planted = self._host.free_bytes
+        return self._conf.simulated.disk_gb * GIB if planted is None else planted
+
+    def _finish_job(self, uuid: str, running: Job) -> driver.JobEnd:
+        """Run a job to its end, and keep it when it is broken."""
+        self._broken.pop(uuid, None)
+        try:
+            end = running.run(self._host, self._peers[uuid])
+            if end.broken:
+                self._broken[uuid] = running
+            return end
+        finally:
+            del self._jobs[uuid]
+
+    def _moving(self, uuid: str) -> Job:
+        found = self._jobs.get(uuid)
+        if found is None:
+            raise errors.WrongState(f"server {uuid} has no running migration job")
+        return found
 
     def _need(self, uuid: str) -> worlds.Guest:
         found = self._host.guests.get(uuid)
@@ -266,15 +362,6 @@ class Driver(driver.Driver):
             held.wait()
         if fault is not None:
             raise fault
-
-
-def _facts() -> objects.HostFacts:
-    return objects.HostFacts(
-        architecture="x86_64",
-        hypervisor_type="simulated",
-        hypervisor_version=1_000_000,
-        machine_types=["simulated"],
-    )
 
 
 def _seen(guest: worlds.Guest) -> driver.Guest:

@@ -6,11 +6,15 @@ import dataclasses
 import threading
 from typing import TYPE_CHECKING
 
+from common import objects
 from common import states
 
 if TYPE_CHECKING:
     from common.clock import Clock
 
+FEATURES = frozenset(
+    {"auto-converge", "parallel", "post-copy", "post-copy-recovery", "tls", "xbzrle"}
+)
 TICK = 0.1  # seconds between two ticks of a guest
 
 
@@ -26,6 +30,7 @@ class Guest:
     memory_mb: int
     power: states.Power = states.Power.RUNNING
     permanent: bool = True
+    dirty_mib: float = 0.0  # MiB of its memory that it writes again and again, each second
     counted: float = 0.0
     since: float | None = None
 
@@ -64,6 +69,17 @@ class Hold:
         self.go.wait(60)
 
 
+def plain() -> objects.HostFacts:
+    """Give what every simulated host is unless a test says otherwise."""
+    return objects.HostFacts(
+        architecture="x86_64",
+        hypervisor_type="simulated",
+        hypervisor_version=1_000_000,
+        machine_types=["simulated"],
+        features=sorted(FEATURES),
+    )
+
+
 @dataclasses.dataclass
 class Host:
     """One simulated host: its guests, its files, and the faults planted on it."""
@@ -73,6 +89,10 @@ class Host:
     files: set[str] = dataclasses.field(default_factory=set)
     holds: dict[str, Hold] = dataclasses.field(default_factory=dict)
     faults: dict[str, Exception] = dataclasses.field(default_factory=dict)
+    # What checks look at, to be planted too.
+    facts: objects.HostFacts = dataclasses.field(default_factory=plain)
+    without: set[str] = dataclasses.field(default_factory=set)  # bridges; all others are there
+    free_bytes: int | None = None  # of disk; None: as configured
 
 
 class World:
@@ -83,6 +103,7 @@ class World:
         self.clock = clock
         self.lock = threading.RLock()
         self.hosts: dict[str, Host] = {}
+        self.cut: set[str] = set()  # hosts that no other host can reach
         self._shared: set[str] | None = set() if shared_storage else None
 
     def host(self, name: str) -> Host:

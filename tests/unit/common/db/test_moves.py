@@ -27,7 +27,7 @@ def admit(tx, limit: int = 1) -> list[str]:
 
 
 def test_read_back_with_a_number(database):
-    made = factories.migration(policy={"a": "b"}, block_migration=None)
+    made = factories.migration(policy=factories.policy(), block_migration=None)
     with database.write() as tx:
         stored = moves.create(tx, made)
 

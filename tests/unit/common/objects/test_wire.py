@@ -28,6 +28,7 @@ PLAIN = {
     fields.FloatField: 1.5,
     fields.DictOfStringsField: {"a": "b"},
     fields.DictOfIntegersField: {"a": 1},
+    fields.ListOfIntegersField: [1],
     fields.ListOfStringsField: ["a"],
     moment.MomentField: NOW,
 }

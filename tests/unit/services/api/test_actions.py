@@ -123,6 +123,7 @@ def test_live_migration_understands_every_form(two, monkeypatch, version, body, 
         "host": body["host"],
         "block_migration": block,
         "disk_over_commit": over_commit,
+        "policy": {},
         "wait": version in {"2.1", "2.25", "2.30"},
     } == asked
 
@@ -149,6 +150,63 @@ def test_malformed_live_migration_names_the_field(two, version, body, field):
     message = two.refuse("POST", path, {"os-migrateLive": body}, 400, version)
 
     assert field in message
+
+
+@pytest.mark.parametrize(
+    ("version", "body"),
+    [
+        ("2.1", {"host": None, "block_migration": False, "disk_over_commit": True}),
+        ("2.25", LIVE),
+        ("2.30", {**LIVE, "force": True}),
+        ("2.96", LIVE),
+    ],
+)
+def test_every_form_takes_a_policy(two, version, body):
+    """Values are written as their own type or as text; the move keeps what came of it."""
+    server = two.server()
+    with two.database.write() as tx:
+        claims.claim(tx, "host1", server.uuid, claims.amounts(server.flavor))
+    asked = {"policy": "gentle", "downtime_ms": "700", "ladder": [50, 60], "allow_paused": True}
+
+    two.ask(
+        "POST",
+        f"/servers/{server.uuid}/action",
+        {"os-migrateLive": {**body, "whimbrel:policy": asked}},
+        version,
+    )
+
+    with two.database.read() as tx:
+        (move,) = moves.find(tx, instance_uuid=server.uuid)
+    assert move.policy is not None
+    assert ("gentle", 700, [50, 60], True) == (
+        move.policy.name,
+        move.policy.downtime_ms,
+        move.policy.ladder,
+        move.policy.allow_paused,
+    )
+
+
+@pytest.mark.parametrize(
+    ("policy", "word"),
+    [
+        ({"downtme": 1}, "downtme is no field"),
+        ({"downtime_ms": 1}, "downtime_ms is '1'; allowed is a whole number from 10"),
+        ({"policy": "rough"}, "allowed are the presets gentle"),
+        ({"on_timeout": None}, "whimbrel:policy.on_timeout must be"),
+        ({"ladder": [{}]}, "whimbrel:policy.ladder[0] must be"),
+        ("gentle", "whimbrel:policy must be an object"),
+        ({"on_timeout": "post-copy", "post_copy": "never"}, "does not allow"),
+    ],
+)
+def test_policy_that_is_none_names_the_field(two, policy, word):
+    """And nothing is begun."""
+    server = two.server()
+    body = {"os-migrateLive": {**LIVE, "whimbrel:policy": policy}}
+
+    message = two.refuse("POST", f"/servers/{server.uuid}/action", body, 400, "2.96")
+
+    assert word in message
+    assert task(two, server) is None
 
 
 def test_live_migration_is_accepted_at_once_from_2_34(two):

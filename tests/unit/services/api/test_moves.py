@@ -136,16 +136,13 @@ class TestAbort:
 
         assert "completed" in api.refuse("DELETE", path, None, 400, "2.65")
 
+    @pytest.mark.parametrize("status", ["running (post-copy)", "post-migrating"])
+    def test_guest_that_runs_elsewhere_is_the_reason(self, api, server, status):
+        """Nobody can take back what the destination has."""
+        move = api.move(server, status=status, destination="host2")
+        path = f"/servers/{server.uuid}/migrations/{move.id}"
 
-@pytest.mark.parametrize(
-    ("status", "word"), [("running", "not built"), ("queued", "while it is queued")]
-)
-def test_move_cannot_be_forced_to_complete(api, server, status, word):
-    move = api.move(server, status=status)
-    path = f"/servers/{server.uuid}/migrations/{move.id}/action"
-
-    assert word in api.refuse("POST", path, {"force_complete": None}, 400, "2.22")
-    assert "force_complete" in api.refuse("POST", path, {"x": None}, 400, "2.22")
+        assert "its guest runs at host2" in api.refuse("DELETE", path, None, 400, "2.65")
 
 
 @pytest.mark.parametrize(
@@ -211,7 +208,7 @@ def test_whole_move_tells_everything(api, server):
     move = api.move(
         server,
         status="failed",
-        policy={"timeout_action": "abort"},
+        policy=factories.policy(on_timeout="post-copy"),
         error_code="bridge_missing",
         error_message="host2 has no bridge br-tenant",
         failed_step="check_can_live_migrate_destination",
@@ -229,9 +226,28 @@ def test_whole_move_tells_everything(api, server):
             shown["failed_host"],
             shown["downtime_ms"],
         )
+        assert ("post-copy", 500) == (
+            shown["policy"]["on_timeout"],
+            shown["policy"]["downtime_ms"],
+        )
         assert ["check_can_live_migrate_destination"] == [row["step"] for row in shown["steps"]]
         assert ("live-migration", "host1") == (shown["migration_type"], shown["source_compute"])
     api.get("/os-migrations/unknown", status=404)
+
+
+def test_queued_moves_tell_their_place_in_the_line(api, server):
+    """From 1, and no other move has one."""
+    first, second = (
+        api.move(api.server(), status="queued", destination=host) for host in ("host2", "host3")
+    )
+    running = api.move(server, status="running", destination="host2")
+
+    places = [
+        api.get(f"/os-migrations/{move.uuid}")["migration"]["queue_position"]
+        for move in (first, second, running)
+    ]
+
+    assert [1, 2, None] == places
 
 
 class TestActions:

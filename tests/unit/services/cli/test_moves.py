@@ -151,13 +151,65 @@ def test_watch_takes_the_newest_of_a_server(tern, api, whimbrel):
     assert "100 %  host1 -> host2  completed" == typed.out.splitlines()[-1]
 
 
-def test_abort_asks_for_the_servers_migration(api, whimbrel):
-    """The order goes to the migration below its server."""
-    api.answer("GET", WHOLE, move("running"))
-    api.answer("DELETE", f"{PATH}/migrations/{MOVE}", None, status=202)
+def test_policy_goes_along_when_one_is_named(tern, api, whimbrel):
+    """The preset and single fields, beside Nova's own keys."""
+    api.answer("GET", WHOLE, move("preparing"))
 
-    assert 0 == whimbrel("migration", "abort", MOVE).status
-    assert 1 == len(api.of("DELETE"))
+    whimbrel("server", "live-migrate", "tern", "--policy", "gentle", "--set", "downtime_ms=700")
+
+    wanted = {
+        "host": None,
+        "block_migration": "auto",
+        "whimbrel:policy": {"policy": "gentle", "downtime_ms": "700"},
+    }
+    assert {"os-migrateLive": wanted} == api.of("POST")[0].body
+
+
+@pytest.fixture
+def steered(api):
+    """A queued migration that has been steered before."""
+    step = {"host": "host1", "state": "done", "started_at": "2026-01-01T00:00:00.0"}
+    decision = {"action": "pause", "at": "2026-01-01T10:20:30.5", "reason": "forced", "inputs": {}}
+    api.answer(
+        "GET",
+        WHOLE,
+        move(
+            "queued",
+            queue_position=3,
+            policy={"name": "gentle", "ladder": [100, 150]},
+            durations_ms={"accepted": 20, "queued": 10, "total": 30},
+            decisions=[decision],
+            steps=[{**step, "step": "migrate"}, {**step, "step": "decide_pause"}],
+        ),
+    )
+
+
+def test_a_migration_shows_place_policy_phases_and_decisions(steered, whimbrel):
+    """For people a line each; a decision is not told twice."""
+    columns = ("queue_position", "policy", "phases", "decisions", "steps")
+    asked = [word for name in columns for word in ("-c", name)]
+
+    typed = whimbrel("migration", "show", MOVE, "-f", "table", *asked)
+
+    assert [
+        "3",
+        "ladder=100,150",
+        "name=gentle",
+        "accepted 20 ms",
+        "queued 10 ms",
+        "total 30 ms",
+        "10:20:30 pause: forced",
+        "migrate on host1 done",
+    ] == [line.split("|")[2].strip() for line in typed.out.splitlines()[3:-1]]
+
+
+def test_programs_get_the_whole_of_a_migration(steered, whimbrel):
+    """Numbers as numbers, and the journal with its decisions."""
+    shown = whimbrel("migration", "show", MOVE, "-f", "json").json
+
+    assert {"accepted": 20, "queued": 10, "total": 30} == shown["phases"]
+    assert ["pause"] == [made["action"] for made in shown["decisions"]]
+    assert ["migrate", "decide_pause"] == [step["step"] for step in shown["steps"]]
 
 
 def test_a_journal_line_has_step_host_and_time():

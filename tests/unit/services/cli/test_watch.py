@@ -62,6 +62,38 @@ def test_facts_say_how_much_how_fast_how_long():
     assert "" == watch.facts({**MOVE, "progress": None})
 
 
+def test_facts_of_a_busy_guest_say_iteration_and_what_it_writes():
+    state = {"iteration": 4, "dirty_rate": 3 * 1024 * 1024}
+
+    assert "3.0 MiB/s written to, iteration 4" == watch.facts({**MOVE, "progress": state})
+
+
+def test_facts_of_a_queued_move_are_its_place():
+    move = {**MOVE, "status": "queued", "queue_position": 2}
+
+    assert "number 2 in the queue" == watch.facts(move)
+
+
+def test_facts_in_post_copy_say_where_the_guest_runs():
+    move = {**MOVE, "status": "running (post-copy)", "progress": {"post_copy": True}}
+
+    assert "the guest runs on b" == watch.facts(move)
+
+
+def test_a_broken_link_is_told_at_once():
+    """And again when it is mended, whatever the interval."""
+    seen = io.StringIO()
+    lines = watch.Lines(seen, clock=lambda: 1.0)
+    move = {**MOVE, "status": "running (post-copy)"}
+
+    for reason in (None, "the link to b broke", None):
+        lines.show({**move, "error_message": reason}, 50)
+
+    assert [False, True, False] == [
+        "waiting: the link to b broke" in line for line in seen.getvalue().splitlines()
+    ]
+
+
 def test_the_last_fact_is_the_downtime():
     """What was copied matters no more once it is over."""
     ended = {**MOVE, "status": "completed", "downtime_ms": 12, "progress": {"memory_total": 9}}

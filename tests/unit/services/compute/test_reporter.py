@@ -31,7 +31,7 @@ class Conductor:
         self._fail()
         return factories.migration(uuid=report.migration_uuid, status=report.status)
 
-    def move_progress(self, context, host, progress):
+    def move_progress(self, context, host, progress, notes):
         self._fail()
         self.boards.append(progress)
 

@@ -37,6 +37,7 @@ def migrate(stage, server, *, wait=False):
         None,
         block_migration=None,
         disk_over_commit=False,
+        policy={},
         wait=wait,
     )
 

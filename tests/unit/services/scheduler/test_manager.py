@@ -156,3 +156,26 @@ def test_an_unknown_filter_stops_the_start(database):
 
     with pytest.raises(errors.Invalid, match="colour"):
         Manager(conf, database, clock.HeldClock())
+
+
+def test_explaining_claims_nothing_and_tells_every_filter(database, manager, three):
+    found = manager.explain(
+        context.admin(), factories.spec(flavor=factories.flavor(memory_mb=2048))
+    )
+
+    told = {(one.host, one.name): (one.verdict, one.reason) for one in found}
+    assert ("fail", "1024 MiB of 1024 free, 2048 needed") == told["small", "ram"]
+    assert ("pass", "4096 MiB of 4096 free, 2048 needed") == told["middle", "ram"]
+    assert {"up", "enabled", "zone", "ram", "cores", "disk"} == {name for _, name in told}
+    with database.read() as tx:
+        assert {} == claims.held(tx, "vm")
+
+
+def test_explaining_is_about_the_hosts_in_question(manager, three):
+    one = manager.explain(context.admin(), factories.spec(requested_host="small"))
+    rest = manager.explain(context.admin(), factories.spec(ignore_hosts=["small"]))
+    (unknown,) = manager.explain(context.admin(), factories.spec(requested_host="nowhere"))
+
+    assert {"small"} == {answer.host for answer in one}
+    assert {"large", "middle"} == {answer.host for answer in rest}
+    assert ("known", "fail", "host_unsuitable") == (unknown.name, unknown.verdict, unknown.code)

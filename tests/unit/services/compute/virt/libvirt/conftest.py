@@ -51,6 +51,4 @@ def here(tmp_path_factory):
         machine_type="pc-q35-7.2",
         cpu_model="qemu64",
         trust_shared=False,
-        downtime_ms=500,
-        bandwidth=0,
     )

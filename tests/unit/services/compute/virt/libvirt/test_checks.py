@@ -1,27 +1,33 @@
 import pytest
 
+from common import checks as answers
+from common import clock
 from common import errors
 from common import objects
 from services.compute.virt.libvirt import checks
 from services.compute.virt.libvirt import facts
+from services.compute.virt.libvirt import reach
 from tests import factories
 
-MIB = 1 << 20
-DISK = objects.DiskInfo(
-    target="vda",
-    path="/i/u/disk",
-    format="qcow2",
-    virtual_bytes=100 * MIB,
-    allocated_bytes=10 * MIB,
-    image_id=None,
-)
 FACTS = objects.HostFacts(
     architecture="x86_64",
     hypervisor_type="QEMU",
     hypervisor_version=7002000,
     machine_types=["pc-q35-7.2"],
 )
-GUEST = checks.Running("x86_64", "pc-q35-7.2", "qemu", None, [])
+HOST = facts.Host(FACTS, frozenset({"qemu64"}))
+KVM = checks.Running("x86_64", "pc-q35-7.2", "kvm", None, [])
+
+
+@pytest.fixture
+def doors():
+    return reach.Doors(clock.SystemClock())
+
+
+@pytest.fixture
+def here(here):
+    """The settings of host1, which others reach at an address that exists."""
+    return here._replace(address="127.0.0.1", reserved=1 << 30)
 
 
 def names(here):
@@ -32,97 +38,10 @@ def asked(**values):
     return objects.LibvirtLiveMigrateData(migration_uuid="m", destination_address="host2", **values)
 
 
-@pytest.mark.parametrize(
-    ("shared", "wanted", "block"),
-    [(True, None, False), (False, None, True), (True, False, False), (False, True, True)],
-)
-def test_block_migration_follows_the_test_file(shared, wanted, block):
-    """auto copies exactly when nothing is shared; the right wish is granted."""
-    assert block == checks.storage(shared, wanted, [DISK])
-
-
-@pytest.mark.parametrize(
-    ("shared", "wanted", "advice"),
-    [(True, True, "use block_migration false or auto"), (False, False, "true or auto")],
-)
-def test_wrong_block_migration_is_refused_with_advice(shared, wanted, advice):
-    """The sentence says what to ask for instead."""
-    with pytest.raises(errors.StorageMismatch, match=advice):
-        checks.storage(shared, wanted, [DISK])
-
-
-def test_guest_without_disks_goes_either_way():
-    """Nothing is copied, so nothing contradicts."""
-    assert not checks.storage(True, True, [])
-
-
-@pytest.mark.parametrize(
-    ("over_commit", "free", "fits"),
-    [(False, 100, True), (False, 99, False), (True, 10, True), (True, 9, False)],
-)
-def test_room_counts_whole_disks_unless_over_commit_is_allowed(over_commit, free, fits):
-    """disk_over_commit counts what is written, else what may be written."""
-    data = asked(disk_over_commit=over_commit, destination_free_bytes=free * MIB, disks=[DISK])
-
-    if fits:
-        checks.room(data)
-        return
-    with pytest.raises(errors.NoDiskSpace, match=f"host2 has {free} MiB"):
-        checks.room(data)
-
-
-def test_files_of_the_server_at_the_destination_are_left_alone():
-    """Somebody must look at them first."""
-    with pytest.raises(errors.DiskExists, match="host2 has files"):
-        checks.clear(factories.instance(), asked(destination_has_files=True))
-
-
-def test_other_architecture_is_refused():
-    """The sentence names both."""
-    with pytest.raises(errors.WrongArchitecture, match="needs aarch64, host2 is x86_64"):
-        checks.architecture("host2", "aarch64", FACTS)
-
-
-def test_unknown_machine_type_is_refused():
-    """An older QEMU cannot give the guest its hardware."""
-    with pytest.raises(errors.HypervisorTooOld, match=r"pc-q35-9\.9"):
-        checks.machine(GUEST._replace(machine_type="pc-q35-9.9"), FACTS)
-
-
-def test_kvm_guest_does_not_go_to_an_emulating_host():
-    """The two kinds cannot take over each other's state."""
-    with pytest.raises(errors.IncompatibleCpu, match="kvm"):
-        checks.machine(GUEST._replace(virt_type="kvm"), FACTS)
-
-
-@pytest.mark.parametrize(
-    ("there", "reason"),
-    [({"hypervisor_type": "Xen"}, "runs Xen"), ({"hypervisor_version": 1}, "0.0.1 is older")],
-)
-def test_other_or_older_hypervisor_is_refused(connection, there, reason):
-    """The destination's hypervisor is the same and not older."""
-    same = FACTS.replace(hypervisor_type=connection.getType(), hypervisor_version=2)
-
-    checks.hypervisor(connection, same)
-
-    with pytest.raises(errors.HypervisorTooOld, match=reason):
-        checks.hypervisor(connection, same.replace(**there))
-
-
 def test_cpu_model_that_the_host_cannot_give_is_refused(here):
     """Its guests could never come here."""
     with pytest.raises(errors.IncompatibleCpu, match="qemu64"):
         checks.model(here, facts.Host(FACTS, frozenset({"kvm64"})))
-
-
-def test_missing_bridge_is_named():
-    """The guest would arrive without its network."""
-    port = objects.Port(
-        id="p", network_id="n", network="t", bridge="br-none", mac="fa:16:00:00:00:01"
-    )
-
-    with pytest.raises(errors.BridgeMissing, match="host2 has no bridge br-none"):
-        checks.bridges("host2", factories.instance(ports=[port]))
 
 
 def test_guest_that_is_there_already_is_refused(here, connection):
@@ -133,26 +52,70 @@ def test_guest_that_is_there_already_is_refused(here, connection):
         checks.absent(here, connection, uuid)
 
 
-def test_destination_leaves_a_test_file_and_takes_it_back(here, connection):
-    """The answer names the file; cleaning removes it, twice too."""
-    host = facts.Host(FACTS, frozenset({"qemu64"}))
+def test_more_of_a_processor_warns_of_the_way_back(connection, monkeypatch):
+    """What the destination has in excess refuses nothing."""
+    monkeypatch.setattr(checks, "missing", lambda *_args: ["avx512f"])
+    with_cpu = FACTS.replace(cpu="<cpu/>")
 
-    found = checks.destination(connection, here, host, factories.instance(), asked())
+    answer = checks.back(connection, KVM, with_cpu, with_cpu)
+
+    assert isinstance(answer, answers.Doubt)
+    assert "lacks avx512f" in answer.reason
+
+
+def test_plain_qemu_compares_no_processors(connection):
+    """It emulates the same ones everywhere."""
+    emulated = KVM._replace(virt_type="qemu")
+
+    assert checks.EMULATED == checks.cpu(connection, emulated, FACTS)
+    assert checks.EMULATED == checks.back(connection, emulated, FACTS, FACTS)
+
+
+def test_destination_leaves_a_test_file_and_takes_it_back(here, connection, doors):
+    """The answer names the file and a port that listens; cleaning ends both, twice too."""
+    at = checks.Arrival(connection, here, HOST, factories.instance())
+
+    found = checks.destination(at, asked(), doors).data
 
     assert found.test_file in names(here)
-    assert "qemu+tcp://198.51.100.11/system" == found.destination_uri
-    checks.clean(here, found)
-    checks.clean(here, found)
+    assert "qemu+tcp://127.0.0.1/system" == found.destination_uri
+    assert "answers" in reach.qemu("127.0.0.1", found.destination_port)
+    checks.clean(here, found, doors)
+    checks.clean(here, found, doors)
     assert [] == names(here)
+    with pytest.raises(errors.Unreachable, match="Connection refused"):
+        reach.qemu("127.0.0.1", found.destination_port)
+
+
+def test_room_is_what_the_host_does_not_keep_for_itself(here, connection, doors):
+    """reserved_disk_gb is no room for guests, with and without disk_over_commit."""
+    at = checks.Arrival(connection, here, HOST, factories.instance())
+    greedy = at._replace(here=here._replace(reserved=1 << 60))
+
+    for over_commit in (False, True):
+        data = asked(disk_over_commit=over_commit)
+        assert checks.destination(at, data, doors).data.destination_free_bytes > 0
+        assert checks.destination(greedy, data, doors).data.destination_free_bytes < 0
+
+
+def test_every_answer_of_the_destination_is_told(here, connection, doors):
+    """A fail keeps no other check from being made."""
+    poor = facts.Host(FACTS.replace(architecture="riscv64"), frozenset())
+    at = checks.Arrival(connection, here, poor, factories.instance())
+
+    results = checks.destination(at, asked(), doors).results
+
+    assert ["fail", "fail", "pass", "pass"] == [result.verdict for result in results]
+    assert [check.name for check in checks.DESTINATION] == [result.name for result in results]
 
 
 @pytest.mark.parametrize("name", [None, "../precious", "precious", ".whimbrel-probe-host2-x"])
-def test_clean_removes_only_own_test_files(here, name):
+def test_clean_removes_only_own_test_files(here, doors, name):
     """A name from the bus cannot remove anything else."""
     (here.instances / ".whimbrel-probe-host2-x").touch()
     (here.instances / "precious").touch()
 
-    checks.clean(here, asked(test_file=name))
+    checks.clean(here, asked(test_file=name), doors)
 
     assert 2 == len(names(here))
 
@@ -170,7 +133,21 @@ def test_sweep_leaves_other_hosts_test_files(here):
 def test_source_needs_the_destinations_answer(here, connection):
     """Without it nothing is compared."""
     with pytest.raises(errors.Invalid, match="not been asked"):
-        checks.source(connection, here, factories.instance(), asked())
+        checks.source(connection, here, HOST, factories.instance(), asked())
+
+
+def test_a_guest_that_is_not_here_is_the_only_answer(here, connection):
+    """Nothing else can be said of it."""
+    told = asked(destination_facts=FACTS, test_file="x")
+
+    (result,) = checks.source(connection, here, HOST, factories.instance(), told).results
+
+    assert ("guest", "fail", "guest_not_found") == (result.name, result.verdict, result.code)
+
+
+def test_a_destination_without_a_free_port_is_doubted():
+    """Nothing could be tried, which proves nothing."""
+    assert isinstance(checks.ports(asked(destination_port=0)), answers.Doubt)
 
 
 def test_test_file_is_seen_or_not(here):

@@ -69,7 +69,7 @@ def test_image_bigger_than_the_flavor_is_refused(tmp_path):
 def test_space_counts_what_thin_disks_may_still_grow(tmp_path, base):
     """disk_available_least is the free space minus the promises."""
     (tmp_path / "server").mkdir()
-    disks.make(disks.path(tmp_path / "server"), 64 * MIB, base)
+    disks.make(tmp_path / "server" / disks.DISK, 64 * MIB, base)
 
     space = disks.space(tmp_path)
 
@@ -98,3 +98,21 @@ def test_direct_leaves_no_trace(tmp_path):
 def test_direct_is_false_where_nothing_can_be_opened():
     """No file, no direct writing."""
     assert not disks.direct(pathlib.Path("/proc/self"), "host1")
+
+
+def test_flavor_gives_further_empty_disks(tmp_path, base):
+    """The image's disk first, then ephemeral, then swap; a guest may have only some of them."""
+    big = factories.flavor(root_gb=1, ephemeral_gb=2, swap_mb=64)
+    image = factories.image()
+
+    found = disks.layout(tmp_path, factories.instance(image=image, flavor=big), base.path)
+    alone = disks.layout(
+        tmp_path, factories.instance(flavor=factories.flavor(root_gb=0, swap_mb=1)), None
+    )
+
+    assert [
+        disks.Disk(tmp_path / "disk", "vda", disks.GIB, base),
+        disks.Disk(tmp_path / "disk.eph0", "vdb", 2 * disks.GIB, None),
+        disks.Disk(tmp_path / "disk.swap", "vdc", 64 * MIB, None),
+    ] == found
+    assert [disks.Disk(tmp_path / "disk.swap", "vda", MIB, None)] == alone

@@ -16,7 +16,7 @@ UUID = "0f7a3a8e-1f2b-4f0e-9d54-3b1f7b7c5a01"
 FOLDER = f"/var/lib/whimbrel/instances/{UUID}"
 PLAIN = xml.Machine("qemu", "pc-q35-7.2", "qemu64", direct=True)
 FAST = xml.Machine("kvm", "pc-q35-8.0", "Skylake-Client", direct=False)
-DISK = xml.Paths(f"{FOLDER}/disk", None, None, f"{FOLDER}/console.log")
+DISK = xml.Paths((("vda", f"{FOLDER}/disk"),), None, None, f"{FOLDER}/console.log")
 KERNEL = DISK._replace(kernel="/cache/vmlinuz", ramdisk="/cache/initramfs")
 
 
@@ -48,7 +48,14 @@ def port(number):
 CASES = {
     "disk": (server(), PLAIN, DISK),
     "kernel": (server(ports=[port(130)]), PLAIN, KERNEL),
-    "kernel-alone": (server(image=None), PLAIN, KERNEL._replace(disk=None, ramdisk=None)),
+    "kernel-alone": (server(image=None), PLAIN, KERNEL._replace(disks=(), ramdisk=None)),
+    "three-disks": (
+        server(),
+        PLAIN,
+        DISK._replace(
+            disks=(*DISK.disks, ("vdb", f"{FOLDER}/disk.eph0"), ("vdc", f"{FOLDER}/disk.swap"))
+        ),
+    ),
     "kvm-two-cards": (server(ports=[port(130), port(131)]), FAST, DISK),
 }
 

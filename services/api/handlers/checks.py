@@ -1,0 +1,56 @@
+"""The dry run of a live migration: every host, every check, and nothing moved."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from common import errors
+from services.api.handlers import find
+from services.api.schemas import parts
+
+if TYPE_CHECKING:
+    from common import objects
+    from services.api.calls import Call
+    from services.api.calls import JSON
+
+AUTO = "auto"
+HOST = re.compile(parts.HOST["pattern"])
+
+
+def check_migrate(call: Call, server_id: str) -> JSON:
+    """Give what every check says of moving a server, to `host` or to every other host.
+
+    `block_migration` is true, false or auto; `disk_over_commit` true or false.
+    """
+    with call.parts.database.read() as tx:
+        find.server(call, tx, server_id)
+    block = _choice(call, "block_migration", AUTO)
+    found = call.parts.conductor.check_migrate(
+        call.context,
+        server_id,
+        _host(call),
+        block_migration=None if block == AUTO else parts.truth(block),
+        disk_over_commit=parts.truth(_choice(call, "disk_over_commit", "false")),
+    )
+    return {"checks": [_shown(result) for result in found]}
+
+
+def _shown(result: objects.CheckResult) -> JSON:
+    return {name: getattr(result, name) for name in ("host", "name", "verdict", "reason", "code")}
+
+
+def _host(call: Call) -> str | None:
+    given = call.request.args.get("host")
+    if given is not None and not HOST.match(given):
+        raise errors.Invalid(f"host is {given!r}, which is no name of a host")
+    return given
+
+
+def _choice(call: Call, name: str, default: str) -> str:
+    """Give a query parameter that is a BOOLEAN, or its default."""
+    given = call.request.args.get(name, default)
+    if given != default and given not in parts.BOOLEAN["enum"]:
+        words = "true, false or auto" if default == AUTO else "true or false"
+        raise errors.Invalid(f"{name} is {given!r}; it must be {words}")
+    return given

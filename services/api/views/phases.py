@@ -1,0 +1,109 @@
+"""How long each phase of a live migration took, read from its journal."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import Any
+from typing import TYPE_CHECKING
+
+from common import states
+from services.api.views import fields
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Iterable
+    from collections.abc import Iterator
+    from collections.abc import Sequence
+
+    from common import objects
+
+    Moment = datetime.datetime
+    Steps = Sequence[objects.MigrationStep]
+
+DECISION = "decide_"
+LAST_CHECK = "check_can_live_migrate_source"
+
+
+def durations(move: objects.Migration, steps: Steps, now: Moment) -> dict[str, int] | None:
+    """Give the milliseconds of each phase that began, and of the whole; None for other kinds.
+
+    A phase ends where the next one begins, the last one with the move, or now
+    while it goes on. Their sum is the total, but for hosts' clocks.
+    """
+    if move.type != states.Kind.LIVE or move.created_at is None:
+        return None
+    end = move.finished_at or now
+    begun = list(_begun(move, steps))
+    ends = [*(moment for _, moment in begun[1:]), end]
+    shown = {
+        name: _milliseconds(began, until) for (name, began), until in zip(begun, ends, strict=True)
+    }
+    return {**shown, "total": _milliseconds(move.created_at, end)}
+
+
+def decisions(steps: Steps) -> list[dict[str, Any]]:
+    """Give what was decided about the running job, why, and with which numbers."""
+    return [_decision(step) for step in steps if step.step.startswith(DECISION)]
+
+
+def _begun(move: objects.Migration, steps: Steps) -> Iterator[tuple[str, Moment]]:
+    """Give each phase that began, with when, in the order of PHASES."""
+    for name, find in PHASES:
+        moment = find(move, steps)
+        if moment is not None:
+            yield name, moment
+
+
+def _created(move: objects.Migration, _steps: Steps) -> Moment | None:
+    return move.created_at
+
+
+def _checked(move: objects.Migration, steps: Steps) -> Moment | None:
+    """Give when the checks ended that let the move into the queue."""
+    passed = [
+        step.finished_at
+        for step in steps
+        if step.step == LAST_CHECK and step.state == states.StepState.DONE
+    ]
+    return passed[-1] if passed and move.status != states.Move.ACCEPTED else None
+
+
+def _first(name: str) -> Callable[[objects.Migration, Steps], Moment | None]:
+    """Make the reader of when a step began first."""
+
+    def find(_move: objects.Migration, steps: Steps) -> Moment | None:
+        return next(_starts(name, steps), None)
+
+    return find
+
+
+def _starts(name: str, steps: Iterable[objects.MigrationStep]) -> Iterator[Moment]:
+    return (step.started_at for step in steps if step.step == name)
+
+
+# Phase: when it began. The words are those of the status.
+PHASES: tuple[tuple[str, Callable[[objects.Migration, Steps], Moment | None]], ...] = (
+    ("accepted", _created),
+    ("queued", _checked),
+    ("preparing", _first("pre_live_migration")),
+    ("running", _first("migrate")),
+    ("post-migrating", _first("post_live_migration_at_destination")),
+    ("rolling-back", _first("rollback_live_migration_at_destination")),
+)
+
+
+def _decision(step: objects.MigrationStep) -> dict[str, Any]:
+    """Show a decision; its details are a sentence and, behind it, the numbers as JSON."""
+    words, brace, numbers = (step.details or "").rpartition(" {")
+    return {
+        "action": step.step.removeprefix(DECISION),
+        "at": fields.micros(step.started_at),
+        "reason": words if brace else step.details,
+        "inputs": json.loads(brace.strip() + numbers) if brace else {},
+    }
+
+
+def _milliseconds(began: Moment, ended: Moment) -> int:
+    # The conductor's clock and the hosts' may differ a little.
+    return max(0, round((ended - began).total_seconds() * 1000))

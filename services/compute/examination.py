@@ -1,0 +1,37 @@
+"""A move that is only thought of: everything that its source would look at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from common import checks
+from common import errors
+
+if TYPE_CHECKING:
+    from common import objects
+    from services.compute.virt.driver import Driver
+
+POLICY = "policy"
+TLS = "tls"
+
+
+def as_source(
+    driver: Driver,
+    instance: objects.Instance,
+    data: objects.LibvirtLiveMigrateData,
+    policy: objects.MigrationPolicy,
+) -> objects.CheckReport:
+    """Give the driver's answers, and on what terms of the policy the move would run."""
+    report = driver.examine_source(instance, data)
+    there = driver.terms(instance, report.data, policy)
+    host = data.destination_address
+    if there.refusal:
+        terms = [checks.failed(TLS, host, errors.CheckFailed(there.refusal))]
+    else:
+        wanted = "both hosts are ready for TLS" if policy.tls else "the policy does not ask for it"
+        terms = [checks.passed(TLS, host, wanted)]
+    if there.notes:
+        terms.append(checks.doubted(POLICY, host, "; ".join(there.notes)))
+    else:
+        terms.append(checks.passed(POLICY, host, f"{policy.name} can be had whole"))
+    return report.replace(results=[*report.results, *terms])

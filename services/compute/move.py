@@ -1,0 +1,363 @@
+"""One live migration as its source drives it: prepare, run, watch, hand over or undo."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+import tenacity
+
+from common import errors
+from common import states
+from services.compute import journal
+from services.compute import steering
+from services.compute.virt.driver import JobEnd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from common import objects
+    from common.context import Context
+    from services.compute.deps import Deps
+
+LOG = logging.getLogger(__name__)
+
+POLL = 0.25  # seconds between looks at the hypervisor's job, unless it tells something
+FINISH = 300  # seconds for which a destination is asked for the guest that it has
+CLEAN = 300  # seconds for which a destination is asked to clean up after a failed move
+AGAIN = (2.0, 5.0, 10.0, 30.0)  # seconds before each try to mend a broken post-copy
+# How a job ended that an earlier process has seen end well.
+ARRIVED = JobEnd(gone=True, cancelled=False, reason="", downtime_ms=None, job_ms=None)
+
+
+class Move:
+    """One guest on its way."""
+
+    def __init__(
+        self,
+        deps: Deps,
+        context: Context,
+        instance: objects.Instance,
+        migration: objects.Migration,
+    ) -> None:
+        """Stand at its source with a slot held; drive() begins it."""
+        self._deps = deps
+        self.context = context
+        self._instance = instance
+        self._migration = migration
+        self._destination = deps.peer(str(migration.destination))
+        self._journal = journal.Journal(deps.clock, migration)
+        self._aborted: str | None = None
+        self._steering: steering.Steering | None = None
+        self._post_copy = False
+
+    def drive(self) -> None:
+        """Go from preparing to a terminal status, whatever goes wrong."""
+        try:
+            self._go()
+        except errors.StaleWrite:
+            raise
+        except errors.Error as lost:
+            self._stuck(lost)
+        except Exception as unexpected:
+            LOG.exception("migration %s: its source failed unexpectedly", self._migration.uuid)
+            kind = type(unexpected).__name__
+            self._stuck(
+                errors.RemoteError(
+                    f"{self._deps.conf.host} failed unexpectedly: {kind}; its log has the reason"
+                )
+            )
+
+    def abort(self, reason: str) -> None:
+        """Stop the hypervisor's job; before it has begun, keep it from beginning.
+
+        WrongState in post-copy, when the guest runs at the destination already.
+        """
+        if self._post_copy:
+            raise errors.WrongState(
+                f"migration {self._migration.uuid} is in post-copy: the guest runs on "
+                f"{self._migration.destination} already, and only going on brings its memory there"
+            )
+        self._aborted = reason
+        if self._steering is not None:
+            self._stop_job()
+
+    def force(self) -> None:
+        """Make the running move end: by post-copy if its policy allows, else by a pause."""
+        self._steered().force()
+
+    def change(self, policy: objects.MigrationPolicy) -> None:
+        """Go on by another policy."""
+        self._steered().change(policy)
+
+    def _steered(self) -> steering.Steering:
+        if self._steering is None:
+            raise errors.WrongState(
+                f"migration {self._migration.uuid} does not run yet; try again in a second"
+            )
+        return self._steering
+
+    def _go(self) -> None:
+        """Begin at the beginning, or where an earlier process of this host has left off."""
+        status = states.Move(self._migration.status)
+        if status == states.Move.PREPARING:
+            self._first()
+            return
+        LOG.info("migration %s: taken up again while %s", self._migration.uuid, status)
+        self._journal.begun("migrate", self._migration.source)
+        self._post_copy = status == states.Move.POSTCOPY
+        if status == states.Move.POST_MIGRATING:
+            self._hand_over(ARRIVED)
+            return
+        self._steer()
+
+    def _first(self) -> None:
+        if not self._prepare():
+            return
+        self._journal.begin("migrate", self._migration.source)
+        self._begin()
+        if self._aborted is not None:
+            self._undo(errors.MoveAborted(self._aborted), "migrate", self._migration.source, None)
+            return
+        self._steer()
+
+    def _steer(self) -> None:
+        """Run the job by its policy; one that runs already is followed to its end."""
+        try:
+            steered = steering.Steering(self._deps, self._instance, self._migration, self._journal)
+        except errors.CheckFailed as refusal:
+            self._undo(refusal, "migrate", self._migration.source, None)
+            return
+        self._steering = steered
+        self._end(self._run(steered))
+
+    def _end(self, ended: JobEnd) -> None:
+        while ended.broken:
+            ended = self._recover(ended)
+        if ended.gone:
+            self._hand_over(ended)
+            return
+        self._let_go_on()
+        aborted = self._aborted or self._steered().given_up
+        self._undo(_reason(ended, aborted), "migrate", self._migration.source, ended)
+
+    def _let_go_on(self) -> None:
+        """Let a guest that was made to stand still for its move go on here, where it stayed."""
+        driver, threads = self._deps.driver, self._deps.threads
+        guest = threads.native(driver.guest, self._instance.uuid)
+        paused = guest is not None and guest.power == states.Power.PAUSED
+        if paused and self._instance.vm_state == states.Vm.ACTIVE:
+            threads.native(driver.unpause, self._instance)
+
+    def _stop_job(self) -> None:
+        # The job may be a moment away from its begin or its end: _watch tries again.
+        with contextlib.suppress(errors.WrongState, errors.HypervisorError):
+            self._deps.threads.native(self._deps.driver.abort, self._instance.uuid)
+
+    def _prepare(self) -> bool:
+        """Have the destination make ready; the journal has this step already."""
+        self._journal.begun("pre_live_migration", str(self._migration.destination))
+        try:
+            data = self._destination.pre_live_migration(
+                self.context, self._instance, self._migration
+            )
+        except errors.Error as refusal:
+            self._undo(refusal, "pre_live_migration", str(self._migration.destination), None)
+            return False
+        self._journal.ended("pre_live_migration")
+        self._migration = self._migration.replace(data=data)
+        return True
+
+    def _begin(self) -> None:
+        """Report that it runs; when another has decided meanwhile, take the preparation back."""
+        try:
+            self._tell(states.Move.RUNNING, {states.Move.PREPARING})
+        except errors.StaleWrite:
+            self._roll_back()
+            raise
+
+    def _run(self, steered: steering.Steering) -> JobEnd:
+        """Run the hypervisor's job to its end, steering it by its policy."""
+        driver = self._deps.driver
+        return self._follow(lambda: driver.migrate(self._instance, self._data(), steered.policy))
+
+    def _data(self) -> objects.LibvirtLiveMigrateData:
+        """Give what both hosts agreed on; every move that was checked has it."""
+        if self._migration.data is None:
+            raise errors.Invalid(f"migration {self._migration.uuid} has never been checked")
+        return self._migration.data
+
+    def _follow(self, act: Callable[[], JobEnd]) -> JobEnd:
+        job = self._deps.threads.start(act)
+        started = self._deps.clock.monotonic()
+        while not job.wait(0):
+            self._news()
+            if not job.wait(0):
+                self._watch(self._deps.clock.monotonic() - started)
+        return job.result()
+
+    def _news(self) -> None:
+        """Wait for what the hypervisor tells of the job, a moment at most."""
+        self._deps.threads.native(self._deps.driver.wait_job, self._instance.uuid, POLL)
+
+    def _watch(self, elapsed: float) -> None:
+        progress = self._look()
+        if progress is not None:
+            progress = progress.replace(
+                migration_uuid=self._migration.uuid, generation=self._migration.generation
+            )
+            self._deps.reporter.post(progress)
+            if progress.post_copy and not self._post_copy:
+                self._switched()
+        if self._aborted is not None and not self._post_copy:
+            self._stop_job()
+        elif progress is not None:
+            self._steered().observe(progress, elapsed)
+
+    def _switched(self) -> None:
+        """Report that the guest runs at the destination while its memory still comes."""
+        self._post_copy = True
+        self._tell(states.Move.POSTCOPY, {states.Move.RUNNING, states.Move.POSTCOPY})
+
+    def _look(self) -> objects.MigrationProgress | None:
+        """Ask how far the job is; whatever a look says, only the job's own end decides."""
+        try:
+            return self._deps.threads.native(self._deps.driver.job, self._instance.uuid)
+        except Exception as failed:
+            LOG.warning(
+                "migration %s: how far it is cannot be told now: %s",
+                self._migration.uuid,
+                failed,
+                exc_info=not isinstance(failed, errors.Error),
+            )
+            return None
+
+    def _recover(self, ended: JobEnd) -> JobEnd:
+        """Mend a post-copy whose link broke: the guest waits, and going on is all that helps."""
+        self._journal.failed("migrate", errors.MoveFailed(ended.reason))
+        self._journal.begin("recover_post_copy", self._migration.source)
+        self._post_copy = True
+        self._tell(
+            states.Move.POSTCOPY,
+            {states.Move.RUNNING, states.Move.POSTCOPY},
+            error_code=errors.MoveFailed.code,
+            error_message=f"the link to {self._migration.destination} broke in post-copy "
+            f"({ended.reason}); the guest waits, and goes on as soon as the link is back",
+        )
+        mended = self._retry()
+        self._journal.ended("recover_post_copy")
+        self._journal.begin("migrate", self._migration.source)
+        return mended
+
+    def _retry(self) -> JobEnd:
+        driver, policy = self._deps.driver, self._steered().policy
+        tries = 0
+        while True:
+            threading.Event().wait(AGAIN[min(tries, len(AGAIN) - 1)])
+            tries += 1
+            try:
+                ended = self._follow(lambda: driver.recover(self._instance, self._data(), policy))
+            except (errors.HypervisorError, errors.WrongState) as still:
+                LOG.info("migration %s: not mended yet: %s", self._migration.uuid, still)
+                continue
+            if not ended.broken:
+                return ended
+            LOG.info("migration %s: not mended yet: %s", self._migration.uuid, ended.reason)
+
+    def _hand_over(self, ended: JobEnd) -> None:
+        """See the guest run at the destination, clean up here, and report."""
+        self._journal.ended("migrate")
+        destination = str(self._migration.destination)
+        self._journal.begin("post_live_migration_at_destination", destination)
+        self._tell(states.Move.POST_MIGRATING, {states.Move.RUNNING, states.Move.POSTCOPY})
+        power = self._finish()
+        self._journal.ended("post_live_migration_at_destination")
+        self._leave()
+        self._tell(
+            states.Move.COMPLETED,
+            {states.Move.POST_MIGRATING},
+            power_state=power,
+            progress=self._deps.reporter.arrived(self._migration.uuid),
+            downtime_ms=ended.downtime_ms,
+            job_ms=ended.job_ms,
+        )
+        LOG.info("migration %s: server %s is gone", self._migration.uuid, self._instance.uuid)
+
+    @tenacity.retry(
+        retry=tenacity.retry_if_exception_type(errors.Unavailable),
+        wait=tenacity.wait_exponential(multiplier=0.5, max=15),
+        stop=tenacity.stop_after_delay(FINISH),
+        before_sleep=tenacity.before_sleep_log(LOG, logging.WARNING),
+        reraise=True,
+    )
+    def _finish(self) -> int:
+        """Have the destination take the guest over, through a time without a broker."""
+        return self._destination.post_live_migration_at_destination(
+            self.context, self._instance, self._migration
+        )
+
+    def _leave(self) -> None:
+        """Remove what stays behind; the guest has been seen running elsewhere."""
+        with self._journal.step("leave_source", self._migration.source):
+            self._deps.threads.native(self._deps.driver.leave, self._instance, self._migration.data)
+
+    def _undo(self, error: errors.Error, step: str, host: str, ended: JobEnd | None) -> None:
+        """Clean the destination and end the move; the guest runs here, untouched."""
+        if self._journal.is_open(step):
+            self._journal.failed(step, error)
+        self._roll_back()
+        cancelled = isinstance(error, errors.MoveAborted)
+        self._tell(
+            states.Move.CANCELLED if cancelled else states.Move.FAILED,
+            {states.Move.PREPARING, states.Move.RUNNING},
+            error_code=error.code,
+            error_message=error.message,
+            failed_step=step,
+            failed_host=host,
+            job_ms=ended.job_ms if ended else None,
+        )
+
+    def _roll_back(self) -> None:
+        destination = str(self._migration.destination)
+        with self._journal.step("rollback_live_migration_at_destination", destination):
+            self._clean()
+
+    @tenacity.retry(
+        retry=tenacity.retry_if_exception_type((errors.Unavailable, errors.HypervisorError)),
+        wait=tenacity.wait_exponential(multiplier=1, max=20),
+        stop=tenacity.stop_after_delay(CLEAN),
+        before_sleep=tenacity.before_sleep_log(LOG, logging.WARNING),
+        reraise=True,
+    )
+    def _clean(self) -> None:
+        """Have the destination remove what was made for the guest, as soon as it can."""
+        self._destination.rollback_live_migration_at_destination(
+            self.context, self._instance, self._migration
+        )
+
+    def _stuck(self, error: errors.Error) -> None:
+        """Nobody can say where the guest is: change nothing and call a person."""
+        step = self._journal.failed_at(error)
+        self._tell(
+            states.Move.ERROR,
+            set(states.IN_SLOT),
+            error_code=error.code,
+            error_message=f"{error.message}; look on {self._migration.source} and "
+            f"{self._migration.destination} for the guest, and kill neither",
+            failed_step=step.step if step else None,
+            failed_host=step.host if step else self._migration.source,
+        )
+
+    def _tell(self, status: states.Move, expected: set[states.Move], **facts: object) -> None:
+        report = self._journal.report(status, expected, self._deps.conf.host, **facts)
+        self._migration = self._deps.reporter.move(self.context, report).replace(
+            data=self._migration.data
+        )
+
+
+def _reason(ended: JobEnd, aborted: str | None) -> errors.Error:
+    if ended.cancelled:
+        return errors.MoveAborted(aborted or ended.reason)
+    return errors.MoveFailed(ended.reason)

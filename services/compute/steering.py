@@ -1,0 +1,160 @@
+"""Steers one running job by its policy: what the engine decides is done, logged and journaled."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from typing import TYPE_CHECKING
+
+from common import errors
+from common import migration_policy
+from common import states
+from services.compute.convergence import engine
+from services.compute.convergence.sample import Action
+from services.compute.convergence.sample import Decision
+from services.compute.convergence.sample import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from common import objects
+    from services.compute.deps import Deps
+    from services.compute.journal import Journal
+
+LOG = logging.getLogger(__name__)
+
+MIB = 1 << 20
+
+
+class Steering:
+    """The policy at work on one move."""
+
+    def __init__(
+        self,
+        deps: Deps,
+        instance: objects.Instance,
+        migration: objects.Migration,
+        journal: Journal,
+    ) -> None:
+        """Begin with the policy of the move, as far as the hypervisors can follow it."""
+        self._deps = deps
+        self._instance = instance
+        self._uuid = migration.uuid
+        self._journal = journal
+        self._last: Sample | None = None
+        disks = migration.data.disks if migration.data and migration.data.block_migration else []
+        terms = deps.threads.native(
+            deps.driver.terms, instance, migration.data, _policy(deps, instance, migration)
+        )
+        if terms.refusal:
+            raise errors.CheckFailed(terms.refusal)
+        for note in terms.notes:
+            LOG.info("migration %s: %s", migration.uuid, note)
+        self.policy = terms.policy
+        self.given_up: str | None = None  # why the job was aborted
+        self._stands_still = instance.vm_state == states.Vm.PAUSED
+        self._engine = engine.Engine(
+            terms.policy,
+            instance.flavor.memory_mb * MIB,
+            sum(disk.allocated_bytes for disk in disks),
+        )
+
+    def observe(self, progress: objects.MigrationProgress, elapsed: float) -> None:
+        """Take a look at the job in, and do what follows from it."""
+        self._last = Sample(
+            elapsed=elapsed,
+            iteration=progress.iteration,
+            remaining=progress.memory_remaining,
+            total=progress.memory_total,
+            rate=progress.rate,
+            dirty_rate=progress.dirty_rate,
+            disk_remaining=progress.disk_remaining,
+            in_postcopy=progress.post_copy,
+            paused=self._stands_still,
+        )
+        for decision in self._engine.observe(self._last):
+            self.do(decision)
+
+    def force(self) -> Decision:
+        """Make the move end, as an operator asked; WrongState when there is nothing to force."""
+        if self._last is None:
+            raise errors.WrongState(
+                f"migration {self._uuid} copies nothing yet; try again in a second"
+            )
+        decision = self._engine.force(self._last)
+        self.do(decision)
+        return decision
+
+    def change(self, policy: objects.MigrationPolicy) -> None:
+        """Go on by another policy: its downtime and bandwidth hold at once."""
+        if policy.bandwidth != self.policy.bandwidth:
+            self._native(self._deps.driver.set_bandwidth, policy.bandwidth)
+        self.policy = policy
+        for decision in self._engine.change(policy, self._last.iteration if self._last else 0):
+            self.do(decision)
+
+    def do(self, decision: Decision) -> None:
+        """Do what was decided; a job that ends in this moment needs it no more."""
+        LOG.info(
+            "migration %s: %s: %s %s",
+            self._uuid,
+            decision.action,
+            decision.reason,
+            json.dumps(decision.inputs),
+        )
+        self._deps.reporter.note(
+            self._journal.decided(decision.action, decision.reason, decision.inputs)
+        )
+        try:
+            ACTIONS[decision.action](self, decision)
+        except errors.WrongState as refusal:
+            self._refused(decision, refusal)
+
+    def _refused(self, decision: Decision, refusal: errors.WrongState) -> None:
+        LOG.info("migration %s: not done: %s", self._uuid, refusal)
+        if decision.action is not Action.POST_COPY or self._last is None:
+            return
+        instead = self._engine.refused(self._last, refusal.message)
+        if instead is not None:
+            self.do(instead)
+
+    def _native(self, act: Callable[..., None], *values: int) -> None:
+        self._deps.threads.native(act, self._instance.uuid, *values)
+
+    def set_downtime(self, decision: Decision) -> None:
+        """Allow the guest to stand still for so long."""
+        self._native(self._deps.driver.set_downtime, decision.value or 0)
+
+    def post_copy(self, _decision: Decision) -> None:
+        """Let the guest run at the destination now."""
+        self._native(self._deps.driver.post_copy)
+
+    def pause(self, _decision: Decision) -> None:
+        """Keep the guest from writing, until it has arrived."""
+        self._stands_still = True
+        self._deps.threads.native(self._deps.driver.pause, self._instance)
+
+    def abort(self, decision: Decision) -> None:
+        """Give the move up."""
+        self.given_up = decision.reason
+        with contextlib.suppress(errors.HypervisorError):
+            self._native(self._deps.driver.abort)
+
+
+ACTIONS: dict[Action, Callable[[Steering, Decision], None]] = {
+    Action.SET_DOWNTIME: Steering.set_downtime,
+    Action.POST_COPY: Steering.post_copy,
+    Action.PAUSE: Steering.pause,
+    Action.ABORT: Steering.abort,
+}
+
+
+def _policy(
+    deps: Deps, instance: objects.Instance, migration: objects.Migration
+) -> objects.MigrationPolicy:
+    """Give the policy of a move; one that was begun before there were any gets the default."""
+    if migration.policy is not None:
+        return migration.policy
+    site = migration_policy.defaults(deps.conf)
+    return migration_policy.resolve(site, instance.flavor.extra_specs, {})

@@ -1,0 +1,114 @@
+"""Can the source reach the destination: one connection to libvirt, one to a port of QEMU's.
+
+The destination listens on a port of the range that libvirt gives to incoming
+guests, from its check until the test file is removed; the system accepts what
+comes, nobody reads it. Plain system sockets: these calls run in native threads.
+"""
+
+from __future__ import annotations
+
+import _socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib import parse
+
+from common import clock
+from common import errors
+from services.compute.virt.libvirt import native
+from services.compute.virt.libvirt import streams
+from services.compute.virt.libvirt import terms
+
+# libvirt takes the lowest port that is free: the test begins at the other end.
+RANGE = tuple(reversed(streams.MIGRATION))
+TIMEOUT = 3.0
+# Seconds after which a listener whose check was given up is closed.
+FORGOTTEN = 120.0
+
+
+class Doors:
+    """The ports that listen for a source's try, each known by its check's test file."""
+
+    def __init__(self, time: clock.Clock) -> None:
+        """Begin with none open."""
+        self._time = time
+        self._lock = native.Lock()
+        self._open: dict[str, tuple[float, _socket.socket]] = {}
+
+    def open(self, name: str, address: str) -> int:
+        """Listen where QEMU would, and give the port; 0 when none of the range is free."""
+        now = self._time.monotonic()
+        with self._lock:
+            for old in [key for key, (since, _) in self._open.items() if now - since > FORGOTTEN]:
+                self._open.pop(old)[1].close()
+            if name in self._open:
+                return _port(self._open[name][1])
+            made = next(_listeners(address), None)
+            if made is None:
+                return 0
+            self._open[name] = (now, made)
+            return _port(made)
+
+    def close(self, name: str) -> None:
+        """Listen no more; a repeat is fine."""
+        with self._lock:
+            found = self._open.pop(name, None)
+        if found is not None:
+            found[1].close()
+
+
+def libvirt(uri: str) -> str:
+    """Refuse a destination whose libvirt this host cannot connect to."""
+    there = parse.urlsplit(uri)
+    port = there.port or streams.PORTS[there.scheme.removeprefix("qemu+")]
+    return _knock("libvirt", there.hostname or "", port)
+
+
+def qemu(address: str, port: int) -> str:
+    """Refuse a destination whose ports for incoming guests this host cannot connect to."""
+    return _knock("ports for incoming guests", address, port)
+
+
+def _knock(what: str, address: str, port: int) -> str:
+    try:
+        with _connected(address, port):
+            return f"{address} port {port} answers ({what})"
+    except OSError as error:
+        raise errors.Unreachable(
+            f"no connection to {address} port {port} ({what}): {error.strerror or error}; "
+            "see that it runs, and that no firewall is between the hosts"
+        ) from error
+
+
+@contextmanager
+def _connected(address: str, port: int) -> Iterator[None]:
+    family, kind, protocol, _name, where = _socket.getaddrinfo(
+        address, port, type=_socket.SOCK_STREAM
+    )[0]
+    made = _socket.socket(family, kind, protocol)
+    try:
+        made.settimeout(TIMEOUT)
+        made.connect(where)
+        yield
+    finally:
+        made.close()
+
+
+def _listeners(address: str) -> Iterator[_socket.socket]:
+    """Every socket that could be made, in the order of RANGE."""
+    own = address if terms.numeric(address) else "0.0.0.0"
+    family = _socket.AF_INET6 if ":" in own else _socket.AF_INET
+    for port in RANGE:
+        made = _socket.socket(family, _socket.SOCK_STREAM)
+        try:
+            made.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+            made.bind((own, port))
+            made.listen(8)
+        except OSError:
+            made.close()
+            continue
+        yield made
+        return
+
+
+def _port(made: _socket.socket) -> int:
+    return int(made.getsockname()[1])

@@ -1,0 +1,79 @@
+"""What the conductor's rows say of a live migration, for the move and for the dry run."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from typing import TYPE_CHECKING
+
+from common import checks
+from common import errors
+from common import states
+from services.conductor import liveness
+from services.conductor import servers as stationary
+
+if TYPE_CHECKING:
+    from common import objects
+    from common.db.engine import Tx
+    from services.conductor.deps import Deps
+
+ACTION = "os-migrateLive"
+
+
+class Wish(NamedTuple):
+    """A server that shall go to a host, or to any if that is None."""
+
+    deps: Deps
+    tx: Tx
+    instance: objects.Instance
+    host: str | None
+
+
+def state(wish: Wish) -> str:
+    """Refuse a server that has no running guest."""
+    found = wish.instance.vm_state
+    if found not in states.MOVABLE:
+        raise stationary.wrong_state(wish.instance, ACTION, "vm_state", found)
+    return f"it is {found}"
+
+
+def idle(wish: Wish) -> str:
+    """Refuse a server to which something is being done."""
+    task = wish.instance.task_state
+    if task is not None:
+        raise stationary.wrong_state(wish.instance, ACTION, "task_state", task)
+    return "nothing else is being done to it"
+
+
+def elsewhere(wish: Wish) -> str:
+    """Refuse the host that the server is on."""
+    instance = wish.instance
+    if wish.host == instance.host:
+        raise errors.HostUnsuitable(
+            f"server {instance.uuid} is on {wish.host} already; name another destination, or none"
+        )
+    return f"it is on {instance.host}"
+
+
+def destination(wish: Wish) -> str:
+    """Refuse a named host that is unknown or down."""
+    if wish.host is not None:
+        liveness.require(wish.deps, wish.tx, wish.host, "a destination")
+    return "it is up"
+
+
+def source(wish: Wish) -> str:
+    """Refuse while the host that the server is on is down."""
+    instance = wish.instance
+    liveness.require(wish.deps, wish.tx, str(instance.host), f"left by server {instance.uuid}")
+    return f"{instance.host} is up"
+
+
+SOURCE = checks.Check("source", source)
+SERVER = (
+    checks.Check("state", state),
+    checks.Check("task", idle),
+    checks.Check("not-itself", elsewhere),
+)
+# In a dry run the scheduler's filters speak of the destination, and say more.
+DRY = (*SERVER, SOURCE)
+MOVE = (*SERVER, checks.Check("destination", destination), SOURCE)

@@ -1,0 +1,80 @@
+import socket
+
+import pytest
+
+from common import clock
+from common import errors
+from services.compute.virt.libvirt import reach
+from services.compute.virt.libvirt import streams
+from tests.factories import NOW
+
+HERE = "127.0.0.1"
+
+
+@pytest.fixture
+def time():
+    return clock.HeldClock(NOW)
+
+
+@pytest.fixture
+def doors(time):
+    return reach.Doors(time)
+
+
+def closed(port: int) -> bool:
+    """Tell whether nothing listens there."""
+    with socket.socket() as tried:
+        return tried.connect_ex((HERE, port)) != 0
+
+
+def test_a_door_is_in_the_range_that_guests_come_in_by(doors):
+    """Each check has its own; asked twice it has the same."""
+    first, again, second = doors.open("a", HERE), doors.open("a", HERE), doors.open("b", HERE)
+
+    assert {first, second} <= set(streams.MIGRATION)
+    assert (first, True) == (again, first != second)
+    assert not closed(first)
+    doors.close("a")
+    doors.close("b")
+
+
+def test_a_closed_door_is_closed(doors):
+    """A repeat is fine, and an unknown one too."""
+    port = doors.open("a", HERE)
+
+    doors.close("a")
+    doors.close("a")
+
+    assert closed(port)
+
+
+def test_a_forgotten_door_is_closed_by_the_next(doors, time):
+    """A cleanup that was lost keeps no port for ever."""
+    port = doors.open("a", HERE)
+    time.advance(reach.FORGOTTEN + 1)
+
+    again = doors.open("b", HERE)
+
+    assert port == again
+    doors.close("b")
+
+
+def test_no_free_port_is_none(doors):
+    """An address that is not here cannot be listened at."""
+    assert 0 == doors.open("a", "203.0.113.1")
+
+
+def test_libvirt_is_tried_where_its_uri_says():
+    """The port of the scheme, or the one that is named; the reason has the number."""
+    with socket.create_server((HERE, 0)) as listening:
+        port = listening.getsockname()[1]
+        assert f"port {port} answers" in reach.libvirt(f"qemu+tcp://{HERE}:{port}/system")
+
+    with pytest.raises(errors.Unreachable, match=f"port {port} .*refused"):
+        reach.libvirt(f"qemu+tcp://{HERE}:{port}/system")
+
+
+def test_a_name_that_nobody_knows_is_unreachable():
+    """What the resolver says is told."""
+    with pytest.raises(errors.Unreachable, match=r"no connection to host\.invalid"):
+        reach.qemu("host.invalid", 49215)
