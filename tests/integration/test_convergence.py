@@ -197,30 +197,3 @@ def test_killed_libvirtd_at_the_destination(cloud, busy):
 
     assert "failed" == move["status"]
     settled(cloud, busy, "host1")
-
-
-def test_cut_in_post_copy(cloud, guest):
-    """A link that breaks in post-copy lets the guest wait; healed, it goes on and arrives."""
-    probe.ask(guest.address, f"dirty {GENTLY}", 10)
-    before = probe.alive(guest.address, 10)
-    policy = {"bandwidth": 4, "post_copy": "on-timeout", "completion_timeout": 250}
-    guest.migrate("host2", policy=policy)
-    move = running(guest, lambda one: one["progress"]["iteration"] >= 1)
-    path = f"/servers/{guest.uuid}/migrations/{move['id']}/action"
-    cloud.ask("POST", path, {"force_complete": None})
-    waiting.until(lambda: guest.move()["status"] == "running (post-copy)", "post-copy runs", 30)
-    cloud.lab.run("cut", "host2", "--only", "control")
-    try:
-        waiting.until(lambda: guest.move()["error_message"], "the break is told", 90)
-        broken = guest.move()
-    finally:
-        cloud.lab.run("heal", "host2")
-    ended = guest.moved(PATIENCE)
-    after = probe.alive(guest.address, 30)
-
-    assert "running (post-copy)" == broken["status"]
-    assert "waits" in broken["error_message"]
-    assert ("completed", None) == (ended["status"], ended["error_message"])
-    assert before.boot == after.boot
-    assert before.tick <= after.tick
-    settled(cloud, guest, "host2")
