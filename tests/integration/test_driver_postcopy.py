@@ -118,39 +118,6 @@ def test_switch_on_order_lets_a_busy_guest_arrive(host1, host2, awake, files):
     assert host1.guest(awake.uuid) is None
 
 
-def test_guest_waits_for_a_broken_link_and_goes_on(lab, host1, host2, awake, files):
-    """Nothing is lost when the network goes away in post-copy, and comes back."""
-    probe.ask(ADDRESS, "dirty 1", PATIENCE)
-    before = boot()
-    move = driver_moves.Move(host1, host2, awake, files, FASTER).begin()
-    begun = copying(move).elapsed_ms
-    host1.post_copy(awake.uuid)
-    waiting.until(lambda: host2.guest(awake.uuid).power is RUNNING, PATIENCE, "no switch")
-    # QEMU without KVM answers libvirt no more while a page is missing: let libvirt finish first.
-    probe.alive(ADDRESS, PATIENCE)
-    waiting.until(lambda: host1.job(awake.uuid).elapsed_ms > begun + 2000, PATIENCE, "no job")
-
-    lab.run("cut", "host2", "--only", "control")
-    end = move.finish()
-    still = host1.recover(awake, move.data, FASTER)
-    lab.run("heal", "host2")
-    host2.let_go(awake.uuid)
-    again = move.recover()
-
-    assert again.gone, again.reason
-    after = boot()
-    assert (False, True, False) == (end.gone, end.broken, end.cancelled)
-    assert "connection" in end.reason
-    assert (False, True) == (still.gone, still.broken)
-    assert "does not answer" in still.reason
-    assert (True, False) == (again.gone, again.broken), again.reason
-    assert before[0] == after[0]
-    assert before[1] < after[1]
-    assert RUNNING == host2.guest(awake.uuid).power
-    assert host1.guest(awake.uuid) is None
-    assert [] == driver_moves.left(lab, host1)
-
-
 def test_limits_change_under_way(host1, host2, awake, files):
     """More bandwidth is seen in the statistics, and the guest arrives soon."""
     move = driver_moves.Move(host1, host2, awake, files, SLOW.replace(post_copy="never")).begin()
