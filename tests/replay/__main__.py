@@ -18,6 +18,7 @@ def main(arguments: list[str]) -> None:
     if "--rewrite" not in arguments:
         return
     for name in trace.names():
+        pages.GOLDEN.mkdir(exist_ok=True)
         (pages.GOLDEN / f"{name}.log").write_text(pages.log(name))
 
 
