@@ -99,7 +99,11 @@ def test_scheduler_chooses(cloud, guest):
         ("migrate", "host1", "done"),
         ("post_live_migration_at_destination", "host2", "done"),
         ("leave_source", "host1", "done"),
-    ] == [(step["step"], step["host"], step["state"]) for step in move["steps"]]
+    ] == [
+        (step["step"], step["host"], step["state"])
+        for step in move["steps"]
+        if not step["step"].startswith("decide_")
+    ]
     assert move["downtime_ms"] is not None
 
 
