@@ -186,19 +186,6 @@ def amend(policy: objects.MigrationPolicy, changes: Mapping[str, Any]) -> object
     return policy.replace(**read)
 
 
-def dump(policy: objects.MigrationPolicy) -> dict[str, str]:
-    """Give the policy as strings, as Migration.policy holds it."""
-    return {name: policy_fields.write(getattr(policy, name)) for name in policy.fields}
-
-
-def load(stored: Mapping[str, str]) -> objects.MigrationPolicy:
-    """Make a policy of its strings again; what an older release did not store has its default."""
-    given = {name: text for name, text in stored.items() if name in policy_fields.FIELDS}
-    values = {name: policy_fields.read(name, text, name) for name, text in given.items()}
-    name = stored.get("name", DEFAULT)
-    return _whole({**PLAIN, "name": name, **PRESETS.get(name, {}), **values})
-
-
 def _whole(values: Mapping[str, Any]) -> objects.MigrationPolicy:
     made = objects.MigrationPolicy(**values)
     made.obj_reset_changes()
