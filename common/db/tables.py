@@ -65,9 +65,11 @@ COMPUTE_NODES = Table(
     Column("availability_zone", _NAME, nullable=False),
     Column("disk_available_least", Integer),
     Column("running_vms", Integer, nullable=False),
+    Column("usage", Stored),
     Column("updated_at", Moment),
 )
 
+# `used` is the sum of the class's allocations, kept by whoever writes one.
 INVENTORY = Table(
     "inventory",
     METADATA,
@@ -76,6 +78,7 @@ INVENTORY = Table(
     Column("total", Integer, nullable=False),
     Column("reserved", Integer, nullable=False),
     Column("ratio", Float(53), nullable=False),
+    Column("used", Integer, nullable=False, server_default="0"),
 )
 
 ALLOCATIONS = Table(
@@ -86,6 +89,45 @@ ALLOCATIONS = Table(
     Column("class", _WORD, primary_key=True),
     Column("amount", Integer, nullable=False),
     Index(None, "host", "class"),
+)
+
+AGGREGATES = Table(
+    "aggregates",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("uuid", _UUID, nullable=False, unique=True),
+    Column("name", _NAME, nullable=False, unique=True),
+    Column("availability_zone", _NAME),
+    Column("metadata", JSON, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment),
+)
+
+AGGREGATE_HOSTS = Table(
+    "aggregate_hosts",
+    METADATA,
+    Column("aggregate_id", Integer, ForeignKey("aggregates.id"), primary_key=True),
+    Column("host", _NAME, ForeignKey("compute_nodes.host"), primary_key=True, index=True),
+)
+
+SERVER_GROUPS = Table(
+    "server_groups",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("uuid", _UUID, nullable=False, unique=True),
+    Column("name", _NAME, nullable=False),
+    Column("policy", _WORD, nullable=False),
+    Column("rules", JSON, nullable=False),
+    Column("project_id", _NAME, nullable=False, index=True),
+    Column("user_id", _NAME, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+SERVER_GROUP_MEMBERS = Table(
+    "server_group_members",
+    METADATA,
+    Column("instance_uuid", _UUID, primary_key=True),
+    Column("group_uuid", _UUID, ForeignKey("server_groups.uuid"), nullable=False, index=True),
 )
 
 FLAVORS = Table(
@@ -143,9 +185,11 @@ SERVERS = Table(
     Column("kernel", Stored),
     Column("ramdisk", Stored),
     Column("metadata", JSON, nullable=False),
+    Column("hints", JSON),
     Column("progress", Integer, nullable=False),
     Column("fault_code", _WORD),
     Column("fault_message", Text),
+    Column("fault_reasons", JSON),
     Column("fault_at", Moment),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment),
@@ -194,6 +238,7 @@ MIGRATIONS = Table(
     Column("error_message", Text),
     Column("failed_step", _WORD),
     Column("failed_host", _NAME),
+    Column("reasons", JSON),
     Column("progress", Stored),
     Column("data", Stored),
     Column("downtime_ms", Integer),
