@@ -2,7 +2,7 @@
 
 capacity = (total - reserved) * ratio. A claim locks the host's row first, so
 any number of processes claim one after the other, on every database, and the
-sum of what is held never exceeds the capacity.
+sum of what is held, beside what foreign guests use, never exceeds the capacity.
 """
 
 from __future__ import annotations
@@ -17,10 +17,16 @@ from common import errors
 from common.db import tables
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Iterable
     from collections.abc import Mapping
+    from typing import TypeAlias
 
     from common import objects
     from common.db.engine import Tx
+
+    # Looks once more at the host that is about to be claimed; raises NoRoom.
+    Guard: TypeAlias = Callable[[Tx, str], None]
 
 VCPU = "VCPU"
 MEMORY_MB = "MEMORY_MB"
@@ -43,6 +49,7 @@ class Amount(NamedTuple):
     reserved: int
     ratio: float
     used: int
+    foreign: int = 0  # used by guests that Whimbrel did not make
 
     @property
     def capacity(self) -> int:
@@ -52,7 +59,7 @@ class Amount(NamedTuple):
     @property
     def free(self) -> int:
         """Give what may still be promised; negative after a host has shrunk."""
-        return self.capacity - self.used
+        return self.capacity - self.foreign - self.used
 
 
 def amounts(flavor: objects.Flavor) -> dict[str, int]:
@@ -61,12 +68,22 @@ def amounts(flavor: objects.Flavor) -> dict[str, int]:
     return {VCPU: flavor.vcpus, MEMORY_MB: flavor.memory_mb, DISK_GB: disk}
 
 
-def claim(tx: Tx, host: str, consumer: str, amounts: Mapping[str, int]) -> dict[str, int]:
+def claim(
+    tx: Tx,
+    host: str,
+    consumer: str,
+    amounts: Mapping[str, int],
+    guards: Iterable[Guard] = (),
+) -> dict[str, int]:
     """Take all of it from the host and give what is held then, or raise NoRoom.
 
-    A consumer that holds something there already keeps just that. Raises
+    A consumer that holds something there already keeps just that. Each guard
+    looks once more, in this transaction, and raises NoRoom against the claim;
+    it locks what it looks at, so that two claims cannot pass each other. Raises
     HostNotFound for a host that never reported.
     """
+    for guard in guards:
+        guard(tx, host)
     _lock(tx, host)
     already = held(tx, consumer).get(host)
     if already is not None:
@@ -134,12 +151,12 @@ def usage(tx: Tx, host: str | None = None) -> dict[str, dict[str, int]]:
 def inventory(tx: Tx, host: str | None = None) -> dict[str, dict[str, Amount]]:
     """Give {host: {class: Amount}} of one host or of all, in two statements."""
     used = usage(tx, host)
-    query = sa.select(_I.host, _I["class"], _I.total, _I.reserved, _I.ratio)
+    query = sa.select(_I.host, _I["class"], _I.total, _I.reserved, _I.ratio, _I.foreign_used)
     found: dict[str, dict[str, Amount]] = {}
-    for name, kind, total, reserved, ratio in tx.tuples(
+    for name, kind, total, reserved, ratio, foreign in tx.tuples(
         query if host is None else query.where(_I.host == host)
     ):
-        amount = Amount(total, reserved, ratio, used.get(name, {}).get(kind, 0))
+        amount = Amount(total, reserved, ratio, used.get(name, {}).get(kind, 0), foreign)
         found.setdefault(name, {})[kind] = amount
     return found
 

@@ -17,6 +17,8 @@ from common.db import services
 from common.db import tables
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from common.db.engine import Tx
 
 BINARY = "nova-compute"
@@ -32,6 +34,25 @@ FIELDS = {
 }
 
 
+class Aggregate(NamedTuple):
+    """A named set of hosts with what an operator says of them."""
+
+    name: str
+    metadata: Mapping[str, str]
+
+
+class Kind(NamedTuple):
+    """What a hypervisor is: HostFacts without the cost of an object."""
+
+    architecture: str = ""
+    hypervisor_type: str = ""
+    hypervisor_version: int = 0  # libvirt's number: 7002000 is 7.2.0
+    virt_type: str = ""
+    machine_types: tuple[str, ...] = ()
+    features: frozenset[str] = frozenset()
+    cpu: str = ""  # libvirt's <cpu> of the host
+
+
 class Room(NamedTuple):
     """A host as the scheduler looks at it; light, for there may be thousands."""
 
@@ -43,6 +64,12 @@ class Room(NamedTuple):
     disabled: bool
     disabled_reason: str | None
     amounts: dict[str, claims.Amount]
+    disk_available_least: int | None = None  # GiB, measured; None was never reported
+    aggregates: tuple[Aggregate, ...] = ()
+    instances: int = 0  # servers that live there
+    io_ops: int = 0  # of these, those being built, moved or resized
+    failures: int = 0  # builds and moves that failed there lately, since one went well
+    kind: Kind = Kind()
 
 
 def report(tx: Tx, node: objects.ComputeNode) -> None:

@@ -20,5 +20,6 @@ from common.objects.migration import MigrationStep as MigrationStep
 from common.objects.migration import MoveReport as MoveReport
 from common.objects.policy import MigrationPolicy as MigrationPolicy
 from common.objects.request import NewServer as NewServer
+from common.objects.request import Rank as Rank
 from common.objects.request import RequestSpec as RequestSpec
 from common.objects.request import Selection as Selection

@@ -9,6 +9,7 @@ from oslo_versionedobjects import fields
 
 from common import objects
 from common.objects import base
+from common.objects import loose
 from common.objects import moment
 from rpc import wire
 
@@ -30,6 +31,9 @@ PLAIN = {
     fields.DictOfIntegersField: {"a": 1},
     fields.ListOfIntegersField: [1],
     fields.ListOfStringsField: ["a"],
+    fields.DictOfListOfStringsField: {"a": ["b"]},
+    loose.ReasonsField: {"host1": [{"filter": "RamFilter", "reason": "full"}]},
+    loose.ScoresField: {"ram": 0.5},
     moment.MomentField: NOW,
 }
 
