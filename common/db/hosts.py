@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from typing import Any
 from typing import NamedTuple
 from typing import TYPE_CHECKING
@@ -23,14 +24,50 @@ if TYPE_CHECKING:
 
 BINARY = "nova-compute"
 
+_I = tables.INVENTORY.c
 _N = tables.COMPUTE_NODES
 _S = tables.SERVICES
+_V = tables.SERVERS.c
 
-# Resource class: the node's fields for total, reserved, ratio and promised.
+
+class Fields(NamedTuple):
+    """The fields of a ComputeNode that tell of one resource class."""
+
+    total: str
+    reserved: str
+    ratio: str
+    used: str
+    foreign: str
+    share: str  # the field of a foreign guest
+    unit: int = 1  # the reserve is counted in this many of the class's unit
+
+
 FIELDS = {
-    claims.VCPU: ("vcpus", "reserved_vcpus", "cpu_ratio", "vcpus_used"),
-    claims.MEMORY_MB: ("memory_mb", "reserved_memory_mb", "ram_ratio", "memory_mb_used"),
-    claims.DISK_GB: ("local_gb", "reserved_gb", "disk_ratio", "local_gb_used"),
+    claims.VCPU: Fields(
+        "vcpus",
+        "reserved_host_cpus",
+        "cpu_allocation_ratio",
+        "vcpus_used",
+        "foreign_vcpus",
+        "vcpus",
+    ),
+    claims.MEMORY_MB: Fields(
+        "memory_mb",
+        "reserved_host_memory_mb",
+        "ram_allocation_ratio",
+        "memory_mb_used",
+        "foreign_memory_mb",
+        "memory_mb",
+    ),
+    claims.DISK_GB: Fields(
+        "local_gb",
+        "reserved_host_disk_mb",
+        "disk_allocation_ratio",
+        "local_gb_used",
+        "foreign_gb",
+        "disk_gb",
+        unit=1024,
+    ),
 }
 
 
@@ -71,23 +108,48 @@ class Room(NamedTuple):
     failures: int = 0  # builds and moves that failed there lately, since one went well
     kind: Kind = Kind()
 
+    @property
+    def over_promised(self) -> dict[str, int]:
+        """Give {class: amount} by which more is promised and used than the host has."""
+        return promised_too_much(self.amounts)
 
-def report(tx: Tx, node: objects.ComputeNode) -> None:
-    """Write what a host has; the newest report replaces the one before."""
-    values = rows.pick(_N, node)
-    values["updated_at"] = tx.now()
-    rows.upsert(tx, _N, {"host": values.pop("host")}, values)
-    for kind, (total, reserved, ratio, _used) in FIELDS.items():
-        rows.upsert(
-            tx,
-            tables.INVENTORY,
-            {"host": node.host, "class": kind},
-            {
-                "total": getattr(node, total),
-                "reserved": getattr(node, reserved),
-                "ratio": getattr(node, ratio),
-            },
-        )
+    @property
+    def disk_room(self) -> int | None:
+        """Give the GiB that new disks may grow to in all, by what was measured.
+
+        What the host keeps for itself is taken off, and what its ratio allows
+        to promise beyond the file system is added.
+        """
+        disk = self.amounts.get(claims.DISK_GB)
+        if self.disk_available_least is None or disk is None:
+            return None
+        return self.disk_available_least - (disk.total - disk.capacity)
+
+
+def report(tx: Tx, node: objects.ComputeNode) -> dict[str, int]:
+    """Write what changed of what a host has; a report that changes nothing writes nothing.
+
+    Gives what the host has promised too much, {class: amount}, when its
+    inventory is another than before, and nothing otherwise.
+    """
+    node.obj_reset_changes(recursive=True)
+    before = tx.row(sa.select(_N).where(_N.c.host == node.host).with_for_update())
+    old = before or {}
+    changed = {
+        name: value
+        for name, value in rows.pick(_N, node).items()
+        if name not in {"host", "updated_at"} and old.get(name) != value
+    }
+    if changed:
+        rows.upsert(tx, _N, {"host": node.host}, {**changed, "updated_at": tx.now()})
+    if not _count(tx, node):
+        return {}
+    return promised_too_much(claims.inventory(tx, node.host)[node.host])
+
+
+def promised_too_much(amounts: Mapping[str, claims.Amount]) -> dict[str, int]:
+    """Give {class: amount} by which more is promised and used than a host has."""
+    return {kind: -amount.free for kind, amount in amounts.items() if amount.free < 0}
 
 
 def get(tx: Tx, host: str, now: datetime.datetime, down_after: float) -> objects.ComputeNode:
@@ -99,20 +161,23 @@ def get(tx: Tx, host: str, now: datetime.datetime, down_after: float) -> objects
         )
     service = tx.row(sa.select(_S).where(_S.c.host == host, _S.c.binary == BINARY))
     made = services.make(service, now, down_after) if service else None
-    return _make(row, claims.inventory(tx, host).get(host, {}), made)
+    return _make(row, claims.inventory(tx, host).get(host, {}), _workload(tx, host), made)
 
 
 def all(  # noqa: A001 - qualified where used
     tx: Tx, now: datetime.datetime, down_after: float
 ) -> list[objects.ComputeNode]:
-    """Give every host with its service, by name; five statements however many there are."""
+    """Give every host with its service, by name; six statements however many there are."""
     found = tx.rows(sa.select(_N).order_by(_N.c.host))
     amounts = claims.inventory(tx)
     beside = {
         row["host"]: services.make(row, now, down_after)
         for row in tx.rows(sa.select(_S).where(_S.c.binary == BINARY))
     }
-    return [_make(row, amounts.get(row["host"], {}), beside.get(row["host"])) for row in found]
+    workload = _workload(tx)
+    return [
+        _make(row, amounts.get(row["host"], {}), workload, beside.get(row["host"])) for row in found
+    ]
 
 
 def rooms(tx: Tx, now: datetime.datetime, down_after: float) -> list[Room]:
@@ -145,15 +210,54 @@ def rooms(tx: Tx, now: datetime.datetime, down_after: float) -> list[Room]:
     ]
 
 
+def _count(tx: Tx, node: objects.ComputeNode) -> bool:
+    """Write the rows of a host's inventory that are others than before; tells whether any was."""
+    query = sa.select(_I["class"], _I.total, _I.reserved, _I.ratio, _I.foreign_used)
+    before = {kind: rest for kind, *rest in tx.tuples(query.where(_I.host == node.host))}
+    foreign = node.usage.foreign if node.usage is not None else []
+    news = False
+    for kind, names in FIELDS.items():
+        values = {
+            "total": getattr(node, names.total),
+            "reserved": math.ceil(getattr(node, names.reserved) / names.unit),
+            "ratio": getattr(node, names.ratio),
+            "foreign_used": sum(getattr(guest, names.share) for guest in foreign),
+        }
+        if before.get(kind) != list(values.values()):
+            rows.upsert(tx, tables.INVENTORY, {"host": node.host, "class": kind}, values)
+            news = True
+    return news
+
+
+def _workload(tx: Tx, host: str | None = None) -> dict[str, int]:
+    """Count the servers of each host, or of one, that something is being done to."""
+    query = sa.select(_V.host, sa.func.count()).where(
+        _V.task_state.is_not(None), _V.host.is_not(None)
+    )
+    query = query if host is None else query.where(_V.host == host)
+    return {name: int(number) for name, number in tx.tuples(query.group_by(_V.host))}
+
+
 def _make(
-    row: dict[str, Any], amounts: dict[str, claims.Amount], service: objects.Service | None
+    row: dict[str, Any],
+    amounts: dict[str, claims.Amount],
+    workload: Mapping[str, int],
+    service: objects.Service | None,
 ) -> objects.ComputeNode:
-    """Count what the host keeps for itself as used, as Nova does."""
+    """Count what the host keeps for itself as used, as Nova does, and what foreign guests use."""
     values: dict[str, Any] = {}
-    for kind, (total, reserved, ratio, used) in FIELDS.items():
+    for kind, names in FIELDS.items():
         amount = amounts.get(kind, claims.Amount(0, 0, 1.0, 0))
-        values[total] = amount.total
-        values[reserved] = amount.reserved
-        values[ratio] = amount.ratio
-        values[used] = amount.reserved + amount.used
-    return rows.make(objects.ComputeNode, row, service=service, **values)
+        values[names.total] = amount.total
+        values[names.reserved] = amount.reserved * names.unit
+        values[names.ratio] = amount.ratio
+        values[names.foreign] = amount.foreign
+        values[names.used] = amount.reserved + amount.foreign + amount.used
+    return rows.make(
+        objects.ComputeNode,
+        row,
+        service=service,
+        current_workload=workload.get(row["host"], 0),
+        over_promised=promised_too_much(amounts),
+        **values,
+    )

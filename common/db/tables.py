@@ -69,7 +69,9 @@ COMPUTE_NODES = Table(
     Column("updated_at", Moment),
 )
 
-# `used` is the sum of the class's allocations, kept by whoever writes one.
+# `used` is the sum of the class's allocations, kept by whoever writes one. `foreign_used` is
+# what the host reports of guests that Whimbrel did not make. `ratio` holds: the lowest of the
+# host's aggregates, or else `own_ratio`, the one that it reports.
 INVENTORY = Table(
     "inventory",
     METADATA,
@@ -78,7 +80,9 @@ INVENTORY = Table(
     Column("total", Integer, nullable=False),
     Column("reserved", Integer, nullable=False),
     Column("ratio", Float(53), nullable=False),
+    Column("own_ratio", Float(53)),
     Column("used", Integer, nullable=False, server_default="0"),
+    Column("foreign_used", Integer, nullable=False, server_default="0"),
 )
 
 ALLOCATIONS = Table(

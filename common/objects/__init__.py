@@ -23,3 +23,9 @@ from common.objects.request import NewServer as NewServer
 from common.objects.request import Rank as Rank
 from common.objects.request import RequestSpec as RequestSpec
 from common.objects.request import Selection as Selection
+from common.objects.usage import CpuInfo as CpuInfo
+from common.objects.usage import ForeignGuest as ForeignGuest
+from common.objects.usage import GrowingDisk as GrowingDisk
+from common.objects.usage import GuestKind as GuestKind
+from common.objects.usage import HostGuest as HostGuest
+from common.objects.usage import HostUsage as HostUsage
