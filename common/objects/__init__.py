@@ -1,5 +1,7 @@
 """What crosses the bus: versioned values without any I/O."""
 
+from common.objects.aggregate import Aggregate as Aggregate
+from common.objects.aggregate import ServerGroup as ServerGroup
 from common.objects.catalog import Flavor as Flavor
 from common.objects.catalog import Image as Image
 from common.objects.catalog import Network as Network
