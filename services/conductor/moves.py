@@ -126,6 +126,7 @@ def put_back(tx: Tx, migration: objects.Migration) -> None:
     one that the row names, or at one whose checks have not ended.
     """
     server = migration.instance_uuid
+    claims.lock(tx, [migration.source, *claims.held(tx, server)])
     for host in claims.held(tx, server):
         if host != migration.source:
             claims.release(tx, server, host)
