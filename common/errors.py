@@ -144,6 +144,12 @@ class StaleWrite(Conflict):
     code = "stale_write"
 
 
+class Unresolved(Conflict):
+    """Nobody can tell which host has the guest; the sentence says what each has of it."""
+
+    code = "unresolved"
+
+
 class NoRoom(Conflict):
     """A claim does not fit the host's capacity; nothing was written."""
 

@@ -96,6 +96,15 @@ def active(tx: Tx, instance_uuid: str) -> objects.Migration | None:
     return None if row is None else make(row)
 
 
+def unsettled(tx: Tx, instance_uuid: str) -> list[objects.Migration]:
+    """Give the server's moves that ended in error and still hold room: where is the guest?"""
+    holds = sa.exists().where(tables.ALLOCATIONS.c.consumer == _T.c.uuid)
+    query = sa.select(_T).where(
+        _T.c.instance_uuid == instance_uuid, _T.c.status == states.Move.ERROR, holds
+    )
+    return [make(row) for row in tx.rows(query.order_by(_T.c.id))]
+
+
 def change(
     tx: Tx,
     uuid: str,
