@@ -49,7 +49,7 @@ class Manager(conductor.Conductor):
             for move in self._checking.copy():
                 # One that was aborted is noticed by its next check.
                 with contextlib.suppress(errors.StaleWrite):
-                    rows.renew(tx, move, self._deps.conf.host, moves.lease(self._deps))
+                    rows.renew(tx, move, self._deps.owner, moves.lease(self._deps))
             for server, generation in self._placing.copy().items():
                 with contextlib.suppress(errors.StaleWrite):
                     instances.change(tx, server, expect={"generation": generation})

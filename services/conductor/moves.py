@@ -182,7 +182,7 @@ def _row(
         user_id=context.user_id or "",
         project_id=context.project_id or "",
         created_at=deps.clock.now(),
-        owner=deps.conf.host,
+        owner=deps.owner,
         lease_until=lease(deps),
     )
 
