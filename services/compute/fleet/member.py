@@ -18,10 +18,11 @@ OPTIONS = {
     "disk_gb": "simulated.disk_gb",
     "rate": "simulated.rate",
 }
+# Key: the option, and how many of its units make one of the key's.
 RESERVED = {
-    "vcpus": "compute.reserved_host_cpus",
-    "memory_mb": "compute.reserved_host_memory_mb",
-    "disk_mb": "compute.reserved_host_disk_mb",
+    "vcpus": ("compute.reserved_host_cpus", 1),
+    "memory_mb": ("compute.reserved_host_memory_mb", 1),
+    "disk_gb": ("compute.reserved_host_disk_mb", 1024),
 }
 RATIOS = {
     "vcpus": "compute.cpu_allocation_ratio",
