@@ -25,6 +25,7 @@ class Manager(compute.Compute):
         """Work with the parts that main has wired."""
         self._deps = deps
         self._servers = servers.Servers(deps)
+        self._incoming = incoming.Incoming(deps)
         self._outgoing = live_migration.Outgoing(deps)
 
     def node(self) -> objects.ComputeNode:
@@ -101,21 +102,21 @@ class Manager(compute.Compute):
     ) -> objects.LibvirtLiveMigrateData:
         """Make ready for a guest."""
         del context
-        return incoming.prepare(self._deps, instance, migration)
+        return self._incoming.prepare(instance, migration)
 
     def post_live_migration_at_destination(
         self, context: Context, instance: objects.Instance, migration: objects.Migration
     ) -> int:
         """Take a guest over."""
         del context
-        return incoming.finish(self._deps, instance, migration)
+        return self._incoming.finish(instance, migration)
 
     def rollback_live_migration_at_destination(
         self, context: Context, instance: objects.Instance, migration: objects.Migration
     ) -> None:
         """Undo what was made for a guest."""
         del context
-        incoming.undo(self._deps, instance, migration)
+        self._incoming.undo(instance, migration)
 
     def leave_live_migration_source(
         self, context: Context, instance: objects.Instance, migration: objects.Migration
