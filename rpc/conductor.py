@@ -143,7 +143,7 @@ class Conductor(interface.Interface):
     def report(
         self, context: Context, service: objects.Service, node: objects.ComputeNode | None
     ) -> None:
-        """Take a service's heartbeat and, from compute, what its host has."""
+        """Take a service's heartbeat and, from compute, what its host has if that has changed."""
 
     # ---- for compute ----
 

@@ -39,6 +39,8 @@ SHORT = {
     DISK_GB: "{free} GiB of disk of {capacity} free, {need} needed",
 }
 
+OVER = {VCPU: "vCPUs {over}", MEMORY_MB: "memory {over} MiB", DISK_GB: "disk {over} GiB"}
+
 _A = tables.ALLOCATIONS.c
 _I = tables.INVENTORY.c
 
@@ -175,6 +177,12 @@ def lock(tx: Tx, hosts: Collection[str]) -> list[str]:
     nodes = tables.COMPUTE_NODES.c
     query = sa.select(nodes.host).where(nodes.host.in_(sorted(hosts))).order_by(nodes.host)
     return [name for (name,) in tx.tuples(query.with_for_update())]
+
+
+def too_much(over: Mapping[str, int]) -> str:
+    """Say by how much a host is over-promised: {class: amount} in words."""
+    told = ", ".join(OVER[kind].format(over=over[kind]) for kind in OVER if kind in over)
+    return f"over-promised: {told}"
 
 
 def short(name: str, room: Amount | None, need: int) -> str | None:

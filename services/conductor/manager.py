@@ -10,6 +10,7 @@ from common import context as contexts
 from common import errors
 from common import objects
 from common import states
+from common.db import claims
 from common.db import hosts
 from common.db import journal
 from common.db import moves as rows
@@ -191,8 +192,9 @@ class Manager(conductor.Conductor):
         del context
         with self._deps.database.write() as tx:
             services.report(tx, service, self._deps.clock.now())
-            if node is not None:
-                hosts.report(tx, node)
+            over = hosts.report(tx, node) if node is not None else {}
+        if over:
+            LOG.warning("%s is %s; it gets no more servers", service.host, claims.too_much(over))
 
     def update_server(self, context: Context, server: str, changes: dict[str, str]) -> None:
         """Change a name or description."""
