@@ -16,10 +16,10 @@ from common.db import journal
 from common.db import moves as rows
 from common.db import servers as instances
 from common.db import services
-from rpc import conductor
 from services.conductor import catalog
 from services.conductor import control
 from services.conductor import dry_run
+from services.conductor import grouping
 from services.conductor import moves
 from services.conductor import queue
 from services.conductor import resolve
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 
-class Manager(conductor.Conductor):
+class Manager(grouping.Grouping):
     """Answers every call of rpc.conductor.Conductor."""
 
     def __init__(self, deps: Deps) -> None:
@@ -83,7 +83,7 @@ class Manager(conductor.Conductor):
         LOG.debug("server %s: %s reports that %s ended", server, host, operation)
         servers.ended(self._deps, context, server, host, operation, generation, error, power_state)
 
-    def live_migrate(
+    def live_migrate(  # noqa: PLR0913 - declared so
         self,
         context: Context,
         server: str,
@@ -93,6 +93,7 @@ class Manager(conductor.Conductor):
         disk_over_commit: bool,
         policy: dict[str, str],
         wait: bool,
+        zone: str | None = None,
     ) -> objects.Migration:
         """Begin a live migration; its checks run now, or in the background."""
         instance, migration = moves.begin(
@@ -103,12 +104,14 @@ class Manager(conductor.Conductor):
             block_migration=block_migration,
             disk_over_commit=disk_over_commit,
             policy=policy,
+            zone=zone,
         )
+        task = LiveMigrationTask(self._deps, context, instance, migration, zone)
         self._checking.add(migration.uuid)
         if wait:
-            self._launch(context, instance, migration)
+            self._launch(task, migration)
         else:
-            self._deps.pool.submit(self._launch_quietly, context, instance, migration)
+            self._deps.pool.submit(self._launch_quietly, context, task, migration)
         return migration
 
     def check_migrate(
@@ -119,6 +122,7 @@ class Manager(conductor.Conductor):
         *,
         block_migration: bool | None,
         disk_over_commit: bool,
+        zone: str | None = None,
     ) -> list[objects.CheckResult]:
         """Check a live migration without beginning it."""
         return dry_run.table(
@@ -128,6 +132,7 @@ class Manager(conductor.Conductor):
             host,
             block_migration=block_migration,
             disk_over_commit=disk_over_commit,
+            zone=zone,
         )
 
     def abort_migration(self, context: Context, server: str, migration: str) -> None:
@@ -258,11 +263,8 @@ class Manager(conductor.Conductor):
         finally:
             self._placing.pop(instance.uuid, None)
 
-    def _launch(
-        self, context: Context, instance: objects.Instance, migration: objects.Migration
-    ) -> None:
+    def _launch(self, task: LiveMigrationTask, migration: objects.Migration) -> None:
         """Check and queue the move; what speaks against it ends in its row, and is raised."""
-        task = LiveMigrationTask(self._deps, context, instance, migration)
         try:
             task.execute()
         except errors.Error as error:
@@ -306,11 +308,11 @@ class Manager(conductor.Conductor):
             LOG.info("migration %s: left as it is: %s", migration.uuid, decided)
 
     def _launch_quietly(
-        self, context: Context, instance: objects.Instance, migration: objects.Migration
+        self, context: Context, task: LiveMigrationTask, migration: objects.Migration
     ) -> None:
         contexts.adopt(context)
         try:
-            self._launch(context, instance, migration)
+            self._launch(task, migration)
         except errors.Error as refusal:
             LOG.debug("migration %s: %s", migration.uuid, refusal)
         except Exception:

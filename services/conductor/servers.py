@@ -11,11 +11,13 @@ from common import ids
 from common import objects
 from common import states
 from common.db import claims
+from common.db import groups
 from common.db import journal
 from common.db import moves
 from common.db import networks
 from common.db import servers
 from services.conductor import liveness
+from services.conductor import placement
 
 if TYPE_CHECKING:
     from common.context import Context
@@ -46,6 +48,8 @@ def create(deps: Deps, context: Context, request: objects.NewServer) -> objects.
             liveness.require(deps, tx, request.requested_host, "the host of a new server")
     with deps.database.write() as tx:
         instance = servers.create(tx, _new(deps, context, request))
+        for group in request.hints.get("group", []):
+            groups.join(tx, group, instance.uuid)
         for network in request.networks:
             networks.allocate(tx, network, instance.uuid)
         instance = servers.get(tx, instance.uuid)
@@ -148,7 +152,7 @@ def settle(
     now = deps.clock.now()
     changes: dict[str, object] = {"vm_state": then, "task_state": None, "power_state": power}
     if operation == BUILD:
-        changes["launched_at"] = now
+        changes |= {"launched_at": now, **placement.landed(deps.conf, instance)}
     if operation in FRESH_RUN:
         changes["run_token"] = _next_run(instance)
     elsewhere: set[str] = set()
@@ -173,6 +177,7 @@ def _release(tx: Tx, instance: objects.Instance) -> set[str]:
     """
     hosts: set[str] = set()
     claims.release(tx, instance.uuid)
+    groups.leave(tx, instance.uuid)
     networks.release(tx, instance.uuid)
     for move in moves.unsettled(tx, instance.uuid):
         claims.release(tx, move.uuid)
@@ -215,6 +220,7 @@ def _new(deps: Deps, context: Context, request: objects.NewServer) -> objects.In
         kernel=request.kernel,
         ramdisk=request.ramdisk,
         metadata=request.metadata,
+        hints=request.hints or None,
         run_token=ids.new(),
         created_at=deps.clock.now(),
     )
@@ -228,14 +234,7 @@ def place(
     try:
         chosen = deps.scheduler.select_destinations(
             context,
-            objects.RequestSpec(
-                instance_uuid=instance.uuid,
-                consumer=instance.uuid,
-                flavor=instance.flavor,
-                image=instance.image,
-                availability_zone=instance.pinned_zone,
-                requested_host=requested_host,
-            ),
+            placement.spec(deps.conf, instance, requested_host=requested_host),
         )
         placed = _settle_on(deps, context, instance, chosen.host)
         deps.compute(chosen.host).build_server(context, placed)
