@@ -10,7 +10,7 @@ from common import errors
 from common import states
 from services.conductor import liveness
 from services.conductor import placement
-from services.conductor import servers as stationary
+from services.conductor import refusals
 
 if TYPE_CHECKING:
     from common import objects
@@ -34,7 +34,7 @@ def state(wish: Wish) -> str:
     """Refuse a server that has no running guest."""
     found = wish.instance.vm_state
     if found not in states.MOVABLE:
-        raise stationary.wrong_state(wish.instance, ACTION, "vm_state", found)
+        raise refusals.wrong_state(wish.instance, ACTION, "vm_state", found)
     return f"it is {found}"
 
 
@@ -42,13 +42,13 @@ def idle(wish: Wish) -> str:
     """Refuse a server to which something is being done."""
     task = wish.instance.task_state
     if task is not None:
-        raise stationary.wrong_state(wish.instance, ACTION, "task_state", task)
+        raise refusals.wrong_state(wish.instance, ACTION, "task_state", task)
     return "nothing else is being done to it"
 
 
 def settled(wish: Wish) -> str:
     """Refuse a server whose last move left nobody knowing where its guest is."""
-    stationary.settled(wish.tx, wish.instance, ACTION)
+    refusals.settled(wish.tx, wish.instance, ACTION)
     return "no move of it waits to be resolved"
 
 

@@ -16,6 +16,7 @@ from common.db import journal
 from common.db import moves as rows
 from common.db import servers as instances
 from common.db import services
+from services.conductor import building
 from services.conductor import catalog
 from services.conductor import control
 from services.conductor import dry_run
@@ -57,7 +58,7 @@ class Manager(grouping.Grouping):
 
     def create_server(self, context: Context, request: objects.NewServer) -> objects.Instance:
         """Write the server and look for its host in the background."""
-        instance = servers.create(self._deps, context, request)
+        instance = building.create(self._deps, context, request)
         self._placing[instance.uuid] = instance.generation
         self._deps.pool.submit(self._place, context, instance, request.requested_host)
         return instance
@@ -259,7 +260,7 @@ class Manager(grouping.Grouping):
         self, context: Context, instance: objects.Instance, requested_host: str | None
     ) -> None:
         try:
-            servers.place(self._deps, context, instance, requested_host)
+            building.place(self._deps, context, instance, requested_host)
         finally:
             self._placing.pop(instance.uuid, None)
 
