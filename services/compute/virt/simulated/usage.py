@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING
 
-from common import ids
 from common import objects
 from services.compute.virt import driver
 from services.compute.virt.simulated import world as worlds
@@ -51,7 +51,7 @@ def capacity(conf: ConfigOpts, world: worlds.World, host: worlds.Host) -> driver
         local_gb=size.disk_gb,
         disk_available_least=(free - sum(disk.may_grow_bytes for disk in growing)) // GIB,
         running_vms=sum(guest.power in worlds.ALIVE for guest in guests),
-        storage=ids.derive(host.storage or host.name, 0),
+        storage=str(uuid.uuid5(uuid.NAMESPACE_DNS, host.storage or host.name)),
         usage=found,
     )
 
