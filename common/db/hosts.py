@@ -13,9 +13,11 @@ import sqlalchemy as sa
 from common import errors
 from common import objects
 from common.db import claims
+from common.db import ratios
 from common.db import rows
 from common.db import services
 from common.db import tables
+from common.db import zones
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -159,6 +161,7 @@ def get(tx: Tx, host: str, now: datetime.datetime, down_after: float) -> objects
         raise errors.HostNotFound(
             f"no compute service has ever reported as {host}; see: whimbrel host list"
         )
+    row["availability_zone"] = zones.given(tx, host).get(host, row["availability_zone"])
     service = tx.row(sa.select(_S).where(_S.c.host == host, _S.c.binary == BINARY))
     made = services.make(service, now, down_after) if service else None
     return _make(row, claims.inventory(tx, host).get(host, {}), _workload(tx, host), made)
@@ -167,8 +170,11 @@ def get(tx: Tx, host: str, now: datetime.datetime, down_after: float) -> objects
 def all(  # noqa: A001 - qualified where used
     tx: Tx, now: datetime.datetime, down_after: float
 ) -> list[objects.ComputeNode]:
-    """Give every host with its service, by name; six statements however many there are."""
+    """Give every host with its service, by name; seven statements however many there are."""
     found = tx.rows(sa.select(_N).order_by(_N.c.host))
+    given = zones.given(tx)
+    for row in found:
+        row["availability_zone"] = given.get(row["host"], row["availability_zone"])
     amounts = claims.inventory(tx)
     beside = {
         row["host"]: services.make(row, now, down_after)
@@ -181,8 +187,9 @@ def all(  # noqa: A001 - qualified where used
 
 
 def rooms(tx: Tx, now: datetime.datetime, down_after: float) -> list[Room]:
-    """Give every host as the scheduler needs it, by name, in three statements."""
+    """Give every host as the scheduler needs it, by name, in four statements."""
     amounts = claims.inventory(tx)
+    given = zones.given(tx)
     query = (
         sa.select(
             _N.c.host,
@@ -198,7 +205,7 @@ def rooms(tx: Tx, now: datetime.datetime, down_after: float) -> list[Room]:
     return [
         Room(
             name=host,
-            zone=zone,
+            zone=given.get(host, zone),
             up=bool(seen) and not forced and (now - seen).total_seconds() <= down_after,
             silent=(now - seen).total_seconds() if seen else None,
             forced_down=bool(forced),
@@ -212,7 +219,8 @@ def rooms(tx: Tx, now: datetime.datetime, down_after: float) -> list[Room]:
 
 def _count(tx: Tx, node: objects.ComputeNode) -> bool:
     """Write the rows of a host's inventory that are others than before; tells whether any was."""
-    query = sa.select(_I["class"], _I.total, _I.reserved, _I.ratio, _I.foreign_used)
+    query = sa.select(_I["class"], _I.total, _I.reserved, _I.own_ratio, _I.ratio, _I.foreign_used)
+    given = ratios.of(tx, node.host)
     before = {kind: rest for kind, *rest in tx.tuples(query.where(_I.host == node.host))}
     foreign = node.usage.foreign if node.usage is not None else []
     news = False
@@ -220,7 +228,8 @@ def _count(tx: Tx, node: objects.ComputeNode) -> bool:
         values = {
             "total": getattr(node, names.total),
             "reserved": math.ceil(getattr(node, names.reserved) / names.unit),
-            "ratio": getattr(node, names.ratio),
+            "own_ratio": getattr(node, names.ratio),
+            "ratio": given.get(kind, getattr(node, names.ratio)),
             "foreign_used": sum(getattr(guest, names.share) for guest in foreign),
         }
         if before.get(kind) != list(values.values()):

@@ -45,7 +45,7 @@ class RequestSpec(base.Value):
         "hints": fields.DictOfListOfStringsField(default={}),
         "tried": fields.DictOfStringsField(default={}),  # host: reason
         "local_disk": fields.BooleanField(default=True),
-        "storage": fields.ListOfStringsField(nullable=True, default=None),  # hosts
+        "storage": fields.ListOfStringsField(nullable=True),  # hosts
         "alternates": fields.IntegerField(default=0),  # how many more hosts to name
     }
 

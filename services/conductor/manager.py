@@ -10,6 +10,7 @@ from common import context as contexts
 from common import errors
 from common import objects
 from common import states
+from common.db import claims
 from common.db import hosts
 from common.db import journal
 from common.db import moves as rows
@@ -21,6 +22,7 @@ from services.conductor import control
 from services.conductor import dry_run
 from services.conductor import moves
 from services.conductor import queue
+from services.conductor import resolve
 from services.conductor import servers
 from services.conductor.tasks.live_migrate import LiveMigrationTask
 
@@ -48,7 +50,7 @@ class Manager(conductor.Conductor):
             for move in self._checking.copy():
                 # One that was aborted is noticed by its next check.
                 with contextlib.suppress(errors.StaleWrite):
-                    rows.renew(tx, move, self._deps.conf.host, moves.lease(self._deps))
+                    rows.renew(tx, move, self._deps.owner, moves.lease(self._deps))
             for server, generation in self._placing.copy().items():
                 with contextlib.suppress(errors.StaleWrite):
                     instances.change(tx, server, expect={"generation": generation})
@@ -143,6 +145,10 @@ class Manager(conductor.Conductor):
         """Change the policy of a live migration."""
         return control.change(self._deps, context, server, migration, changes)
 
+    def resolve_move(self, context: Context, server: str, migration: str) -> objects.Resolution:
+        """Settle a live migration that ended in error."""
+        return resolve.resolve(self._deps, context, server, migration)
+
     def set_limits(
         self, context: Context, *, max_outbound: int | None, max_inbound: int | None
     ) -> dict[str, int]:
@@ -186,8 +192,9 @@ class Manager(conductor.Conductor):
         del context
         with self._deps.database.write() as tx:
             services.report(tx, service, self._deps.clock.now())
-            if node is not None:
-                hosts.report(tx, node)
+            over = hosts.report(tx, node) if node is not None else {}
+        if over:
+            LOG.warning("%s is %s; it gets no more servers", service.host, claims.too_much(over))
 
     def update_server(self, context: Context, server: str, changes: dict[str, str]) -> None:
         """Change a name or description."""
