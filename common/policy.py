@@ -39,6 +39,7 @@ RULES: dict[str, tuple[str, str]] = {
     "services:read": (ADMIN, "see services and whether they are up"),
     "services:write": (ADMIN, "enable, disable and force down services"),
     "hosts:read": (ADMIN, "see hypervisors, hosts and what they have"),
+    "hosts:audit": (ADMIN, "compare hosts with the records and have these put right"),
     "aggregates:read": (ADMIN, "see aggregates, their hosts and their metadata"),
     "aggregates:write": (ADMIN, "make and remove aggregates, and change hosts and zones of them"),
     "flavors:write": (ADMIN, "create and delete flavors, and set their extra specs"),

@@ -35,6 +35,8 @@ TWICE = "twice"
 ELSEWHERE = "elsewhere"
 OVER_PROMISED = "over-promised"
 
+# Heartbeats around a change within which a host's report may be older than the change.
+SETTLED = 2
 # Names in one statement; databases bound how many values it may have.
 AT_ONCE = 200
 # States in which a server's guest is on its host, running or not.

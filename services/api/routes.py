@@ -210,6 +210,8 @@ GROUPING = (
 HOSTS = (
     R("GET", "/whimbrel/hosts", hypervisors.list_hosts, "hosts:read"),
     R("GET", "/whimbrel/hosts/<host>", hypervisors.show_host, "hosts:read"),
+    R("POST", "/whimbrel/hosts/audit", hypervisors.audit_hosts, "hosts:audit"),
+    R("POST", "/whimbrel/hosts/<host>/audit", hypervisors.audit_host, "hosts:audit"),
 )
 
 CONTROL = (

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 CLAIM = "claim"
-# Heartbeats around a change within which a host's report may be older than the change.
-SETTLED = 2
 
 
 class Audit:
@@ -83,7 +81,7 @@ def observe(deps: Deps, names: Collection[str] | None) -> list[objects.Finding]:
     options = deps.conf.service
     with deps.database.read() as tx:
         found = findings.look(
-            tx, deps.clock.now(), options.down_after, SETTLED * options.heartbeat, names
+            tx, deps.clock.now(), options.down_after, findings.SETTLED * options.heartbeat, names
         )
     return [
         _made(finding, repaired=finding.kind == findings.POWER and _follow(deps, finding))

@@ -10,9 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from common import objects
+from common.db import hosts
 
 if TYPE_CHECKING:
     from oslo_config.cfg import ConfigOpts
+
+    from common.db.engine import Tx
 
 # What a request says to have any zone.
 ANY = "any"
@@ -32,6 +35,28 @@ def spec(
         hints=instance.hints or {},
         **values,
     )
+
+
+def disks(
+    tx: Tx,
+    instance: objects.Instance,
+    requested_host: str | None,
+    *,
+    block_migration: bool | None,
+    disk_over_commit: bool,
+) -> dict[str, object]:
+    """Give what a live migration wants of a host for the server's disks.
+
+    Copies need room; what both hosts keep in one place needs none. A host
+    that is named is left to the checks, which say more of its storage.
+    """
+    if block_migration:
+        return {"disk_over_commit": disk_over_commit}
+    where = hosts.storage(tx, str(instance.host))
+    if block_migration is None:
+        return {"disk_over_commit": disk_over_commit, "disk_storage": where}
+    reach = hosts.sharing(tx, str(instance.host)) if where and requested_host is None else None
+    return {"local_disk": False, "disk_storage": where, "storage": reach}
 
 
 def bounds(conf: ConfigOpts, instance: objects.Instance, zone: str | None) -> str | None:
