@@ -12,7 +12,7 @@ from services.api.schemas import parts
 if TYPE_CHECKING:
     from common import objects
     from services.api.calls import Call
-    from services.api.calls import JSON
+    from services.api.route import JSON
 
 AUTO = "auto"
 NAME = re.compile(parts.HOST["pattern"])

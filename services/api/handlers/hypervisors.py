@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from common import objects
     from common.db.engine import Tx
     from services.api.calls import Call
-    from services.api.calls import JSON
+    from services.api.route import JSON
 
 BY_UUID: versions.Version = (2, 53)
 PAGED: versions.Version = (2, 33)

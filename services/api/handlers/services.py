@@ -15,7 +15,7 @@ from services.api.views import hosts as views
 if TYPE_CHECKING:
     from common import objects
     from services.api.calls import Call
-    from services.api.calls import JSON
+    from services.api.route import JSON
 
 
 BY_UUID: versions.Version = (2, 53)
