@@ -8,6 +8,7 @@ import contextlib
 import os
 import resource
 import secrets
+import shutil
 import signal
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -197,6 +198,7 @@ def running(wish: Wish, say: Say) -> Iterator[Cluster]:
             settings=wish.settings,
         )
         remove(planned)
+        shutil.rmtree(planned.root / down.KEPT, ignore_errors=True)
         plan = registry.reserve(planned)
         cluster = Cluster(wish, Local(**{**vars(plan), "database": postgres.url(plan.root)}), say)
         try:
