@@ -100,6 +100,14 @@ class Conductor(interface.Interface):
         nothing to settle.
         """
 
+    @interface.call(since="1.0", timeout=60)
+    def audit(self, context: Context, host: str | None) -> list[objects.Finding]:
+        """Compare one host or all with the records, put right what is ours, and give all found.
+
+        No guest is touched; a repeat is another look. HostNotFound for a
+        host that never reported.
+        """
+
     @interface.call(since="1.0", timeout=30)
     def set_limits(
         self, context: Context, *, max_outbound: int | None, max_inbound: int | None

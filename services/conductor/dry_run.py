@@ -58,6 +58,13 @@ def table(
     """Give the answers of all checks, host by host; the source is among them only if named."""
     with deps.database.read() as tx:
         instance = servers.get(tx, server)
+        disks = placement.disks(
+            tx,
+            instance,
+            host,
+            block_migration=block_migration,
+            disk_over_commit=disk_over_commit,
+        )
     question = Question(
         deps,
         context,
@@ -69,7 +76,8 @@ def table(
             migration_policy.defaults(deps.conf), instance.flavor.extra_specs, {}
         ),
     )
-    chosen = deps.scheduler.explain(context, _spec(deps.conf, instance, host, zone))
+    spec = _spec(deps.conf, instance, host, zone).replace(**disks)
+    chosen = deps.scheduler.explain(context, spec)
     found = _rows(question, chosen)
     for name, results in _ask(question, _up(found)).items():
         found[name] += results
@@ -107,7 +115,7 @@ def _up(found: dict[str, Results]) -> dict[str, bool]:
     return {
         host: "source" not in names
         for host, names in failed.items()
-        if not names & {"up", "known", "not-itself"}
+        if not names & {"ComputeFilter", "known", "not-itself"}
     }
 
 

@@ -16,11 +16,13 @@ from common.db import journal
 from common.db import moves as rows
 from common.db import servers as instances
 from common.db import services
+from services.conductor import audit as audits
 from services.conductor import building
 from services.conductor import catalog
 from services.conductor import control
 from services.conductor import dry_run
 from services.conductor import grouping
+from services.conductor import liveness
 from services.conductor import moves
 from services.conductor import queue
 from services.conductor import resolve
@@ -42,6 +44,8 @@ class Manager(grouping.Grouping):
         self._deps = deps
         # Moves that wait here for their checks, or are being checked.
         self._checking: set[str] = set()
+        # Hosts that have told something new here since the last tick.
+        self._news: set[str] = set()
         # Servers that wait here for a host, by their generation.
         self._placing: dict[str, int] = {}
 
@@ -55,6 +59,12 @@ class Manager(grouping.Grouping):
             for server, generation in self._placing.copy().items():
                 with contextlib.suppress(errors.StaleWrite):
                     instances.change(tx, server, expect={"generation": generation})
+
+    def observe(self) -> None:
+        """Follow what hosts have told of their guests since the last tick."""
+        news = {self._news.pop() for _each in range(len(self._news))}
+        if news:
+            audits.observe(self._deps, news)
 
     def create_server(self, context: Context, request: objects.NewServer) -> objects.Instance:
         """Write the server and look for its host in the background."""
@@ -155,6 +165,14 @@ class Manager(grouping.Grouping):
         """Settle a live migration that ended in error."""
         return resolve.resolve(self._deps, context, server, migration)
 
+    def audit(self, context: Context, host: str | None) -> list[objects.Finding]:
+        """Compare hosts and records now."""
+        del context
+        if host is not None:
+            with self._deps.database.read() as tx:
+                liveness.node(self._deps, tx, host)
+        return audits.audit(self._deps, host)
+
     def set_limits(
         self, context: Context, *, max_outbound: int | None, max_inbound: int | None
     ) -> dict[str, int]:
@@ -199,6 +217,8 @@ class Manager(grouping.Grouping):
         with self._deps.database.write() as tx:
             services.report(tx, service, self._deps.clock.now())
             over = hosts.report(tx, node) if node is not None else {}
+        if node is not None:
+            self._news.add(node.host)
         if over:
             LOG.warning("%s is %s; it gets no more servers", service.host, claims.too_much(over))
 
