@@ -16,7 +16,9 @@ def checked(stage):
     held = []
 
     def select(spec):
-        host = next(name for name in ("host2", "host3") if name not in spec.ignore_hosts)
+        host = next(
+            name for name in ("host2", "host3") if name not in {*spec.ignore_hosts, *spec.tried}
+        )
         with stage.deps.database.write() as tx:
             claims.claim(tx, host, spec.consumer, claims.amounts(spec.flavor))
         held.append(host)
