@@ -138,6 +138,7 @@ class Manager(grouping.Grouping):
         block_migration: bool | None,
         disk_over_commit: bool,
         zone: str | None = None,
+        policy: dict[str, str] | None = None,
     ) -> list[objects.CheckResult]:
         """Check a live migration without beginning it."""
         return dry_run.table(
@@ -148,6 +149,7 @@ class Manager(grouping.Grouping):
             block_migration=block_migration,
             disk_over_commit=disk_over_commit,
             zone=zone,
+            policy=policy or {},
         )
 
     def abort_migration(self, context: Context, server: str, migration: str) -> None:

@@ -140,7 +140,9 @@ class LiveMigrationTask(base.Task):
             return self._step(
                 "check_can_live_migrate_source",
                 self._migration.source,
-                lambda: source.check_can_live_migrate_source(self._context, self._instance, data),
+                lambda: source.check_can_live_migrate_source(
+                    self._context, self._instance, data, self._migration.policy
+                ),
             )
         except errors.Unavailable as silent:
             # No other destination makes it answer.

@@ -28,7 +28,7 @@ def checked(stage):
     answers["scheduler", "select_destinations"] = select
     for host in ("host1", "host2", "host3"):
         for role in ("destination", "source"):
-            answers[host, f"check_can_live_migrate_{role}"] = lambda _instance, data: data
+            answers[host, f"check_can_live_migrate_{role}"] = lambda _instance, data, *_policy: data
     return held
 
 
