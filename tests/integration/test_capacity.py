@@ -89,7 +89,7 @@ def test_disks_that_may_outgrow_their_host_keep_others_away(cloud, guests):
             answer = mover.migrate(host, block, clouds.OLD)
 
             assert requests.codes.bad_request == answer.status_code
-            assert "-1 GiB of disk left for new disks when those there are full" in answer.text
+            assert "needs 1 GB, -1 GB left for new disks when those there are full" in answer.text
     assert ("host1", "ACTIVE") == (mover.host, mover.show()["status"])
     assert [] == cloud.files("host2", mover.uuid)
     assert 1 == cloud.allocations("host2")[1]
