@@ -26,6 +26,7 @@ from services.api.handlers import networks
 from services.api.handlers import policies
 from services.api.handlers import servers
 from services.api.handlers import services
+from services.api.handlers import zones
 from services.api.schemas import grouping
 from services.api.schemas import others as bodies
 from services.api.schemas import servers as server_bodies
@@ -157,8 +158,8 @@ COMPUTE = (
         "hosts:read",
         until=LAST_BY_HOST,
     ),
-    R("GET", "/os-availability-zone", hypervisors.list_zones),
-    R("GET", "/os-availability-zone/detail", hypervisors.list_zones_detail, "hosts:read"),
+    R("GET", "/os-availability-zone", zones.list_zones),
+    R("GET", "/os-availability-zone/detail", zones.list_zones_detail, "hosts:read"),
     R("GET", "/os-keypairs", empty.nothing("keypairs")),
     R("GET", "/os-keypairs/<key>", empty.missing("keypair")),
     R("GET", "/os-security-groups", empty.nothing("security_groups")),

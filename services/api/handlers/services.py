@@ -7,6 +7,8 @@ from typing import NamedTuple
 from typing import TYPE_CHECKING
 
 from common import errors
+from common.db import hosts
+from common.db import zones
 from services.api import versions
 from services.api.handlers import find
 from services.api.schemas import parts
@@ -33,10 +35,11 @@ def list_services(call: Call) -> JSON:
     """Give the services of a host or binary, or all."""
     with call.parts.database.read() as tx:
         found = find.all_services(call, tx)
+        given = {(host, hosts.BINARY): zone for host, zone in zones.given(tx).items()}
     host, binary = call.request.args.get("host"), call.request.args.get("binary")
     return {
         "services": [
-            views.service(call, service)
+            views.service(call, service, given.get((service.host, service.binary)))
             for service in found
             if host in {None, service.host} and binary in {None, service.binary}
         ]
