@@ -44,6 +44,7 @@ BENCHMARKS = {
     "busy": Benchmark(migration.measure_busy, needs_lab=True),
     "drain": Benchmark(drain.measure, needs_lab=True),
     "messages": Benchmark(messages.measure, needs_lab=True),
+    "fleet": Benchmark(fleet.measure, needs_lab=False),
 }
 
 
