@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from oslo_config.cfg import ConfigOpts
 from oslo_log import log
 
@@ -31,6 +33,8 @@ def set_defaults() -> None:
 def start(conf: ConfigOpts, program: str) -> None:
     """Send this process's log to `log_file`, or to standard error."""
     set_defaults()
+    # No format of ours names the thread, and to find it among thousands of greenthreads costs.
+    logging.logThreads = False
     conf.set_default("logging_default_format_string", PLAIN)
     conf.set_default("use_stderr", conf.log_file is None)
     log.setup(conf, program)
