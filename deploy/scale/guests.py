@@ -5,8 +5,8 @@ import statistics
 from collections.abc import Callable
 from collections.abc import Iterable
 from concurrent import futures
+from dataclasses import dataclass
 from typing import Any
-from typing import NamedTuple
 
 import requests
 
@@ -27,7 +27,8 @@ BEGIN = 60.0
 TERMINAL = frozenset({"completed", "failed", "cancelled", "error"})
 
 
-class Took(NamedTuple):
+@dataclass(frozen=True)
+class Took:
     """How long things took, in seconds, and what became of those that failed."""
 
     seconds: list[float]
