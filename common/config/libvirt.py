@@ -20,6 +20,14 @@ OPTIONS = [
         help="How one libvirt daemon talks to the other: qemu+SCHEME://ADDRESS/system.",
     ),
     cfg.StrOpt(
+        "migration_ports",
+        default="49152-49215",
+        regex=r"^[0-9]{1,5}-[0-9]{1,5}$",
+        help="First and last port that libvirt gives to incoming guests: migration_port_min and "
+        "migration_port_max of this host's qemu.conf. The checks of a live migration try one of "
+        "them, and warn when qemu.conf says otherwise.",
+    ),
+    cfg.StrOpt(
         "virt_type",
         default="auto",
         choices=["auto", "kvm", "qemu"],

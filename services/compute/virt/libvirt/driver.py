@@ -49,7 +49,7 @@ class Driver(driver.Driver):
         """Read the options; nothing is opened before start()."""
         self._here = settings.read(conf)
         self._time = time or clock.SystemClock()
-        self._doors = reach.Doors(self._time)
+        self._doors = reach.Doors(self._time, self._here.ports)
         self._events = events.Events()
         self._link = connection.Connection(self._here.uri, self._events)
         self._moves = migration.Migration(self._here, self._link, self._events)
