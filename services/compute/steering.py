@@ -60,6 +60,10 @@ class Steering:
             sum(disk.allocated_bytes for disk in disks),
         )
 
+    def begin(self) -> None:
+        """Note with what downtime the job is about to start."""
+        self._note(self._engine.begin())
+
     def observe(self, progress: objects.MigrationProgress, elapsed: float) -> None:
         """Take a look at the job in, and do what follows from it."""
         self._last = Sample(
@@ -87,15 +91,27 @@ class Steering:
         return decision
 
     def change(self, policy: objects.MigrationPolicy) -> None:
-        """Go on by another policy: its downtime and bandwidth hold at once."""
+        """Go on by another policy: its downtime and bandwidth hold at once.
+
+        What these hosts could not combine stays left out.
+        """
         if policy.bandwidth != self.policy.bandwidth:
             self._native(self._deps.driver.set_bandwidth, policy.bandwidth)
-        self.policy = policy
-        for decision in self._engine.change(policy, self._last.iteration if self._last else 0):
+        changed = {name: getattr(policy, name) for name in migration_policy.CHANGEABLE}
+        self.policy = self.policy.replace(**changed)
+        iteration = self._last.iteration if self._last else 0
+        for decision in self._engine.change(self.policy, iteration):
             self.do(decision)
 
     def do(self, decision: Decision) -> None:
         """Do what was decided; a job that ends in this moment needs it no more."""
+        self._note(decision)
+        try:
+            ACTIONS[decision.action](self, decision)
+        except errors.WrongState as refusal:
+            self._refused(decision, refusal)
+
+    def _note(self, decision: Decision) -> None:
         LOG.info(
             "migration %s: %s: %s %s",
             self._uuid,
@@ -106,10 +122,6 @@ class Steering:
         self._deps.reporter.note(
             self._journal.decided(decision.action, decision.reason, decision.inputs)
         )
-        try:
-            ACTIONS[decision.action](self, decision)
-        except errors.WrongState as refusal:
-            self._refused(decision, refusal)
 
     def _refused(self, decision: Decision, refusal: errors.WrongState) -> None:
         LOG.info("migration %s: not done: %s", self._uuid, refusal)
@@ -131,9 +143,18 @@ class Steering:
         self._native(self._deps.driver.post_copy)
 
     def pause(self, _decision: Decision) -> None:
-        """Keep the guest from writing, until it has arrived."""
+        """Keep the guest from writing, until it has arrived: soon, so at full speed."""
+        self._lift()
         self._stands_still = True
         self._deps.threads.native(self._deps.driver.pause, self._instance)
+
+    def _lift(self) -> None:
+        """Let a job that has a limit of bandwidth go as fast as it can."""
+        if not self.policy.bandwidth:
+            return
+        with contextlib.suppress(errors.WrongState, errors.HypervisorError):
+            self._native(self._deps.driver.set_bandwidth, 0)
+            self.policy = self.policy.replace(bandwidth=0)
 
     def abort(self, decision: Decision) -> None:
         """Give the move up."""
