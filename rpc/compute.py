@@ -108,6 +108,16 @@ class Compute(interface.Interface):
     ) -> None:
         """Remove what this attempt created here and nothing else; never a running guest."""
 
+    @interface.call(since="1.0", timeout=60)
+    def leave_live_migration_source(
+        self, context: Context, instance: objects.Instance, migration: objects.Migration
+    ) -> None:
+        """Remove what a guest that was seen running elsewhere left here; never a running guest."""
+
+    @interface.call(since="1.0", timeout=20)
+    def observe_guest(self, context: Context, instance: objects.Instance) -> objects.GuestSeen:
+        """Say what this host has of a guest; changes nothing, and a repeat is another look."""
+
     @interface.call(since="1.0", timeout=30)
     def force_live_migration(self, context: Context, migration: str) -> None:
         """Make the hypervisor's job of this move end; WrongState when it does not run here."""

@@ -88,6 +88,15 @@ class Conductor(interface.Interface):
     ) -> objects.Migration:
         """Change the policy of a live migration that has not ended, and give its row."""
 
+    @interface.call(since="1.0", timeout=240)
+    def resolve_move(self, context: Context, server: str, migration: str) -> objects.Resolution:
+        """Settle a live migration that ended in `error` by what both hosts have of the guest.
+
+        Raises Unresolved, with what was seen, when that does not decide; then
+        nothing is changed, and it can be asked again. WrongState when there is
+        nothing to settle.
+        """
+
     @interface.call(since="1.0", timeout=30)
     def set_limits(
         self, context: Context, *, max_outbound: int | None, max_inbound: int | None

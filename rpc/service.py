@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import secrets
 import signal
 import sys
 import threading
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-# Seconds until a report that did not arrive is sent again.
+# Seconds until a report that did not arrive is sent again, by the mean.
 SOON = 2.0
 
 # The zone of services that run no guests.
@@ -106,9 +107,10 @@ def reporting(
 ) -> Generator[None]:
     """Send a heartbeat every [service] heartbeat seconds while the block lasts."""
     stop = threading.Event()
+    rhythm = Rhythm(conf.service.heartbeat, secrets.SystemRandom().random)
     thread = threading.Thread(
         target=_beat,
-        args=(conf.service.heartbeat, lambda: _report(conductor, service, node), stop),
+        args=(rhythm, lambda: _report(conductor, service, node), stop),
         name=f"{service.binary} heartbeat",
         daemon=True,
     )
@@ -129,11 +131,33 @@ def _refusal(conf: cfg.ConfigOpts, body: Callable[[cfg.ConfigOpts], None]) -> er
     return None
 
 
-def _beat(heartbeat: float, report: Callable[[], str | None], stop: threading.Event) -> None:
+class Rhythm:
+    """When a service reports next.
+
+    Hosts that have started together, or have all waited for the same broker,
+    must not go on reporting together: the first pause after that is a random
+    part of the heartbeat, and the following ones are the heartbeat itself.
+    """
+
+    def __init__(self, heartbeat: float, chance: Callable[[], float]) -> None:
+        """`chance` gives a number from 0 to 1."""
+        self._heartbeat = heartbeat
+        self._chance = chance
+        self._settled = False
+
+    def pause(self, *, lost: bool) -> float:
+        """Give the seconds until the next report, after one that is lost or has arrived."""
+        settled, self._settled = self._settled, not lost
+        if lost:
+            return SOON * (0.5 + self._chance())
+        return self._heartbeat if settled else self._heartbeat * self._chance()
+
+
+def _beat(rhythm: Rhythm, report: Callable[[], str | None], stop: threading.Event) -> None:
     pause = 0.0
     while not stop.wait(pause):
         lost = report()
-        pause = SOON if lost else heartbeat
+        pause = rhythm.pause(lost=lost is not None)
         if lost:
             LOG.warning("a report of this service is lost: %s", lost)
 

@@ -30,9 +30,26 @@ OPTIONS = [
         max=500,
         help="Native threads for libvirt calls. Each running live migration holds one.",
     ),
-    cfg.IntOpt("reserved_memory_mb", default=512, min=0, help="MiB kept for the host itself."),
-    cfg.IntOpt("reserved_vcpus", default=0, min=0, help="Processors kept for the host itself."),
-    cfg.IntOpt("reserved_disk_gb", default=0, min=0, help="GiB of disk kept for the host."),
+    cfg.IntOpt(
+        "reserved_host_cpus",
+        default=0,
+        min=0,
+        help="Processors kept for the host itself: never promised to guests.",
+    ),
+    cfg.IntOpt(
+        "reserved_host_memory_mb",
+        default=512,
+        min=0,
+        help="MiB of memory kept for the host itself and for what QEMU needs beside its guests' "
+        "memory: never promised to guests.",
+    ),
+    cfg.IntOpt(
+        "reserved_host_disk_mb",
+        default=0,
+        min=0,
+        help="MiB of the file system of instances_path kept for the host, counted in whole GiB, "
+        "rounded up: never promised to guests.",
+    ),
     cfg.FloatOpt(
         "cpu_allocation_ratio",
         default=4.0,

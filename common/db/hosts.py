@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from typing import Any
 from typing import NamedTuple
 from typing import TYPE_CHECKING
@@ -12,24 +13,83 @@ import sqlalchemy as sa
 from common import errors
 from common import objects
 from common.db import claims
+from common.db import ratios
 from common.db import rows
 from common.db import services
 from common.db import tables
+from common.db import zones
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from common.db.engine import Tx
 
 BINARY = "nova-compute"
 
+_I = tables.INVENTORY.c
 _N = tables.COMPUTE_NODES
 _S = tables.SERVICES
+_V = tables.SERVERS.c
 
-# Resource class: the node's fields for total, reserved, ratio and promised.
+
+class Fields(NamedTuple):
+    """The fields of a ComputeNode that tell of one resource class."""
+
+    total: str
+    reserved: str
+    ratio: str
+    used: str
+    foreign: str
+    share: str  # the field of a foreign guest
+    unit: int = 1  # the reserve is counted in this many of the class's unit
+
+
 FIELDS = {
-    claims.VCPU: ("vcpus", "reserved_vcpus", "cpu_ratio", "vcpus_used"),
-    claims.MEMORY_MB: ("memory_mb", "reserved_memory_mb", "ram_ratio", "memory_mb_used"),
-    claims.DISK_GB: ("local_gb", "reserved_gb", "disk_ratio", "local_gb_used"),
+    claims.VCPU: Fields(
+        "vcpus",
+        "reserved_host_cpus",
+        "cpu_allocation_ratio",
+        "vcpus_used",
+        "foreign_vcpus",
+        "vcpus",
+    ),
+    claims.MEMORY_MB: Fields(
+        "memory_mb",
+        "reserved_host_memory_mb",
+        "ram_allocation_ratio",
+        "memory_mb_used",
+        "foreign_memory_mb",
+        "memory_mb",
+    ),
+    claims.DISK_GB: Fields(
+        "local_gb",
+        "reserved_host_disk_mb",
+        "disk_allocation_ratio",
+        "local_gb_used",
+        "foreign_gb",
+        "disk_gb",
+        unit=1024,
+    ),
 }
+
+
+class Aggregate(NamedTuple):
+    """A named set of hosts with what an operator says of them."""
+
+    name: str
+    metadata: Mapping[str, str]
+
+
+class Kind(NamedTuple):
+    """What a hypervisor is: HostFacts without the cost of an object."""
+
+    architecture: str = ""
+    hypervisor_type: str = ""
+    hypervisor_version: int = 0  # libvirt's number: 7002000 is 7.2.0
+    virt_type: str = ""
+    machine_types: tuple[str, ...] = ()
+    features: frozenset[str] = frozenset()
+    cpu: str = ""  # libvirt's <cpu> of the host
 
 
 class Room(NamedTuple):
@@ -43,24 +103,55 @@ class Room(NamedTuple):
     disabled: bool
     disabled_reason: str | None
     amounts: dict[str, claims.Amount]
+    disk_available_least: int | None = None  # GiB, measured; None was never reported
+    aggregates: tuple[Aggregate, ...] = ()
+    instances: int = 0  # servers that live there
+    io_ops: int = 0  # of these, those being built, moved or resized
+    failures: int = 0  # builds and moves that failed there lately, since one went well
+    kind: Kind = Kind()
+
+    @property
+    def over_promised(self) -> dict[str, int]:
+        """Give {class: amount} by which more is promised and used than the host has."""
+        return promised_too_much(self.amounts)
+
+    @property
+    def disk_room(self) -> int | None:
+        """Give the GiB that new disks may grow to in all, by what was measured.
+
+        What the host keeps for itself is taken off, and what its ratio allows
+        to promise beyond the file system is added.
+        """
+        disk = self.amounts.get(claims.DISK_GB)
+        if self.disk_available_least is None or disk is None:
+            return None
+        return self.disk_available_least - (disk.total - disk.capacity)
 
 
-def report(tx: Tx, node: objects.ComputeNode) -> None:
-    """Write what a host has; the newest report replaces the one before."""
-    values = rows.pick(_N, node)
-    values["updated_at"] = tx.now()
-    rows.upsert(tx, _N, {"host": values.pop("host")}, values)
-    for kind, (total, reserved, ratio, _used) in FIELDS.items():
-        rows.upsert(
-            tx,
-            tables.INVENTORY,
-            {"host": node.host, "class": kind},
-            {
-                "total": getattr(node, total),
-                "reserved": getattr(node, reserved),
-                "ratio": getattr(node, ratio),
-            },
-        )
+def report(tx: Tx, node: objects.ComputeNode) -> dict[str, int]:
+    """Write what changed of what a host has; a report that changes nothing writes nothing.
+
+    Gives what the host has promised too much, {class: amount}, when its
+    inventory is another than before, and nothing otherwise.
+    """
+    node.obj_reset_changes(recursive=True)
+    before = tx.row(sa.select(_N).where(_N.c.host == node.host).with_for_update())
+    old = before or {}
+    changed = {
+        name: value
+        for name, value in rows.pick(_N, node).items()
+        if name not in {"host", "updated_at"} and old.get(name) != value
+    }
+    if changed:
+        rows.upsert(tx, _N, {"host": node.host}, {**changed, "updated_at": tx.now()})
+    if not _count(tx, node):
+        return {}
+    return promised_too_much(claims.inventory(tx, node.host)[node.host])
+
+
+def promised_too_much(amounts: Mapping[str, claims.Amount]) -> dict[str, int]:
+    """Give {class: amount} by which more is promised and used than a host has."""
+    return {kind: -amount.free for kind, amount in amounts.items() if amount.free < 0}
 
 
 def get(tx: Tx, host: str, now: datetime.datetime, down_after: float) -> objects.ComputeNode:
@@ -70,27 +161,35 @@ def get(tx: Tx, host: str, now: datetime.datetime, down_after: float) -> objects
         raise errors.HostNotFound(
             f"no compute service has ever reported as {host}; see: whimbrel host list"
         )
+    row["availability_zone"] = zones.given(tx, host).get(host, row["availability_zone"])
     service = tx.row(sa.select(_S).where(_S.c.host == host, _S.c.binary == BINARY))
     made = services.make(service, now, down_after) if service else None
-    return _make(row, claims.inventory(tx, host).get(host, {}), made)
+    return _make(row, claims.inventory(tx, host).get(host, {}), _workload(tx, host), made)
 
 
 def all(  # noqa: A001 - qualified where used
     tx: Tx, now: datetime.datetime, down_after: float
 ) -> list[objects.ComputeNode]:
-    """Give every host with its service, by name; five statements however many there are."""
+    """Give every host with its service, by name; seven statements however many there are."""
     found = tx.rows(sa.select(_N).order_by(_N.c.host))
+    given = zones.given(tx)
+    for row in found:
+        row["availability_zone"] = given.get(row["host"], row["availability_zone"])
     amounts = claims.inventory(tx)
     beside = {
         row["host"]: services.make(row, now, down_after)
         for row in tx.rows(sa.select(_S).where(_S.c.binary == BINARY))
     }
-    return [_make(row, amounts.get(row["host"], {}), beside.get(row["host"])) for row in found]
+    workload = _workload(tx)
+    return [
+        _make(row, amounts.get(row["host"], {}), workload, beside.get(row["host"])) for row in found
+    ]
 
 
 def rooms(tx: Tx, now: datetime.datetime, down_after: float) -> list[Room]:
-    """Give every host as the scheduler needs it, by name, in three statements."""
+    """Give every host as the scheduler needs it, by name, in four statements."""
     amounts = claims.inventory(tx)
+    given = zones.given(tx)
     query = (
         sa.select(
             _N.c.host,
@@ -106,7 +205,7 @@ def rooms(tx: Tx, now: datetime.datetime, down_after: float) -> list[Room]:
     return [
         Room(
             name=host,
-            zone=zone,
+            zone=given.get(host, zone),
             up=bool(seen) and not forced and (now - seen).total_seconds() <= down_after,
             silent=(now - seen).total_seconds() if seen else None,
             forced_down=bool(forced),
@@ -118,15 +217,56 @@ def rooms(tx: Tx, now: datetime.datetime, down_after: float) -> list[Room]:
     ]
 
 
+def _count(tx: Tx, node: objects.ComputeNode) -> bool:
+    """Write the rows of a host's inventory that are others than before; tells whether any was."""
+    query = sa.select(_I["class"], _I.total, _I.reserved, _I.own_ratio, _I.ratio, _I.foreign_used)
+    given = ratios.of(tx, node.host)
+    before = {kind: rest for kind, *rest in tx.tuples(query.where(_I.host == node.host))}
+    foreign = node.usage.foreign if node.usage is not None else []
+    news = False
+    for kind, names in FIELDS.items():
+        values = {
+            "total": getattr(node, names.total),
+            "reserved": math.ceil(getattr(node, names.reserved) / names.unit),
+            "own_ratio": getattr(node, names.ratio),
+            "ratio": given.get(kind, getattr(node, names.ratio)),
+            "foreign_used": sum(getattr(guest, names.share) for guest in foreign),
+        }
+        if before.get(kind) != list(values.values()):
+            rows.upsert(tx, tables.INVENTORY, {"host": node.host, "class": kind}, values)
+            news = True
+    return news
+
+
+def _workload(tx: Tx, host: str | None = None) -> dict[str, int]:
+    """Count the servers of each host, or of one, that something is being done to."""
+    query = sa.select(_V.host, sa.func.count()).where(
+        _V.task_state.is_not(None), _V.host.is_not(None)
+    )
+    query = query if host is None else query.where(_V.host == host)
+    return {name: int(number) for name, number in tx.tuples(query.group_by(_V.host))}
+
+
 def _make(
-    row: dict[str, Any], amounts: dict[str, claims.Amount], service: objects.Service | None
+    row: dict[str, Any],
+    amounts: dict[str, claims.Amount],
+    workload: Mapping[str, int],
+    service: objects.Service | None,
 ) -> objects.ComputeNode:
-    """Count what the host keeps for itself as used, as Nova does."""
+    """Count what the host keeps for itself as used, as Nova does, and what foreign guests use."""
     values: dict[str, Any] = {}
-    for kind, (total, reserved, ratio, used) in FIELDS.items():
+    for kind, names in FIELDS.items():
         amount = amounts.get(kind, claims.Amount(0, 0, 1.0, 0))
-        values[total] = amount.total
-        values[reserved] = amount.reserved
-        values[ratio] = amount.ratio
-        values[used] = amount.reserved + amount.used
-    return rows.make(objects.ComputeNode, row, service=service, **values)
+        values[names.total] = amount.total
+        values[names.reserved] = amount.reserved * names.unit
+        values[names.ratio] = amount.ratio
+        values[names.foreign] = amount.foreign
+        values[names.used] = amount.reserved + amount.foreign + amount.used
+    return rows.make(
+        objects.ComputeNode,
+        row,
+        service=service,
+        current_workload=workload.get(row["host"], 0),
+        over_promised=promised_too_much(amounts),
+        **values,
+    )

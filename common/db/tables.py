@@ -19,6 +19,7 @@ from sqlalchemy import Table
 from sqlalchemy import Text
 from sqlalchemy import UniqueConstraint
 
+from common.db import columns
 from common.db.columns import Moment
 from common.db.columns import Stored
 
@@ -66,10 +67,14 @@ COMPUTE_NODES = Table(
     Column("disk_available_least", Integer),
     Column("running_vms", Integer, nullable=False),
     Column("usage", Stored),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("failed_at", Moment),
     Column("updated_at", Moment),
 )
 
-# `used` is the sum of the class's allocations, kept by whoever writes one.
+# `used` is the sum of the class's allocations, kept by whoever writes one. `foreign_used` is
+# what the host reports of guests that Whimbrel did not make. `ratio` holds: the lowest of the
+# host's aggregates, or else `own_ratio`, the one that it reports.
 INVENTORY = Table(
     "inventory",
     METADATA,
@@ -78,7 +83,18 @@ INVENTORY = Table(
     Column("total", Integer, nullable=False),
     Column("reserved", Integer, nullable=False),
     Column("ratio", Float(53), nullable=False),
+    Column("own_ratio", Float(53)),
     Column("used", Integer, nullable=False, server_default="0"),
+    Column("foreign_used", Integer, nullable=False, server_default="0"),
+)
+
+# What may still be promised of a class, as claims.Amount counts it. The scheduler reads the
+# hosts in this order, and stops when it has enough of them; revision 0003 has the index for
+# it, which is not compared with these tables: each database writes the expression in its way.
+FREE = (
+    columns.Whole((INVENTORY.c.total - INVENTORY.c.reserved) * INVENTORY.c.ratio)
+    - INVENTORY.c.used
+    - INVENTORY.c.foreign_used
 )
 
 ALLOCATIONS = Table(

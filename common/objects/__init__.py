@@ -1,5 +1,7 @@
 """What crosses the bus: versioned values without any I/O."""
 
+from common.objects.aggregate import Aggregate as Aggregate
+from common.objects.aggregate import ServerGroup as ServerGroup
 from common.objects.catalog import Flavor as Flavor
 from common.objects.catalog import Image as Image
 from common.objects.catalog import Network as Network
@@ -21,5 +23,14 @@ from common.objects.migration import MigrationStep as MigrationStep
 from common.objects.migration import MoveReport as MoveReport
 from common.objects.policy import MigrationPolicy as MigrationPolicy
 from common.objects.request import NewServer as NewServer
+from common.objects.request import Rank as Rank
 from common.objects.request import RequestSpec as RequestSpec
 from common.objects.request import Selection as Selection
+from common.objects.resolution import GuestSeen as GuestSeen
+from common.objects.resolution import Resolution as Resolution
+from common.objects.usage import CpuInfo as CpuInfo
+from common.objects.usage import ForeignGuest as ForeignGuest
+from common.objects.usage import GrowingDisk as GrowingDisk
+from common.objects.usage import GuestKind as GuestKind
+from common.objects.usage import HostGuest as HostGuest
+from common.objects.usage import HostUsage as HostUsage

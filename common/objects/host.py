@@ -7,6 +7,7 @@ from oslo_versionedobjects.base import VersionedObjectRegistry
 
 from common.objects import base
 from common.objects import moment
+from common.objects.usage import HostUsage  # noqa: F401 - the field's type for mypy
 
 
 @VersionedObjectRegistry.register
@@ -59,8 +60,8 @@ class HostFacts(base.Value):
 class ComputeNode(base.Value):
     """What a hypervisor has and uses; names and meanings are Nova's.
 
-    *_used count what is promised (allocations and reserved), free_* the rest
-    of it; disk_available_least and running_vms are measured.
+    *_used count what the host keeps for itself, what foreign guests use and
+    what is promised; disk_available_least and running_vms are measured.
     """
 
     VERSION = "1.0"
@@ -74,18 +75,24 @@ class ComputeNode(base.Value):
         "vcpus": fields.IntegerField(),
         "memory_mb": fields.IntegerField(),
         "local_gb": fields.IntegerField(),
-        "reserved_vcpus": fields.IntegerField(default=0),
-        "reserved_memory_mb": fields.IntegerField(default=0),
-        "reserved_gb": fields.IntegerField(default=0),
-        "cpu_ratio": fields.FloatField(default=1.0),
-        "ram_ratio": fields.FloatField(default=1.0),
-        "disk_ratio": fields.FloatField(default=1.0),
+        "reserved_host_cpus": fields.IntegerField(default=0),
+        "reserved_host_memory_mb": fields.IntegerField(default=0),
+        "reserved_host_disk_mb": fields.IntegerField(default=0),
+        "cpu_allocation_ratio": fields.FloatField(default=1.0),
+        "ram_allocation_ratio": fields.FloatField(default=1.0),
+        "disk_allocation_ratio": fields.FloatField(default=1.0),
         "disk_available_least": fields.IntegerField(nullable=True),  # GiB
         "running_vms": fields.IntegerField(default=0),
-        # filled when read: from allocations
+        "usage": fields.ObjectField("HostUsage", nullable=True),
+        # filled when read: from usage, from allocations, and from the servers there
+        "foreign_vcpus": fields.IntegerField(default=0),
+        "foreign_memory_mb": fields.IntegerField(default=0),
+        "foreign_gb": fields.IntegerField(default=0),
         "vcpus_used": fields.IntegerField(default=0),
         "memory_mb_used": fields.IntegerField(default=0),
         "local_gb_used": fields.IntegerField(default=0),
+        "current_workload": fields.IntegerField(default=0),  # servers that something is done to
+        "over_promised": fields.DictOfIntegersField(default={}),  # resource class: too much
         "service": fields.ObjectField("Service", nullable=True),
-        "updated_at": moment.MomentField(nullable=True),
+        "updated_at": moment.MomentField(nullable=True),  # when something last changed
     }

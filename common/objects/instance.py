@@ -6,6 +6,7 @@ from oslo_versionedobjects import fields
 from oslo_versionedobjects.base import VersionedObjectRegistry
 
 from common.objects import base
+from common.objects import loose
 from common.objects import moment
 from common.objects.catalog import Flavor  # noqa: F401 - the field's type for mypy
 from common.objects.catalog import Image  # noqa: F401 - the field's type for mypy
@@ -17,10 +18,12 @@ class Instance(base.Value):
     """A server: what it should be, where it is, and what is being done to it.
 
     `run_token` is fresh for every start of the guest and stands in the
-    domain's metadata; `generation` rises with every change of state.
+    domain's metadata; `generation` rises with every change of state. `hints`
+    are what its creator told the scheduler, lists by name.
     """
 
-    VERSION = "1.0"
+    VERSION = "1.1"
+    ADDED = {"1.1": {"hints": None, "fault_reasons": None}}
     fields = {
         "uuid": fields.StringField(),
         "name": fields.StringField(),
@@ -42,9 +45,11 @@ class Instance(base.Value):
         "ramdisk": fields.ObjectField("Image", nullable=True),
         "ports": fields.ListOfObjectsField("Port", default=[]),
         "metadata": fields.DictOfStringsField(default={}),
+        "hints": fields.DictOfListOfStringsField(nullable=True),
         "progress": fields.IntegerField(default=0),  # percent of the current task
         "fault_code": fields.StringField(nullable=True),
         "fault_message": fields.StringField(nullable=True),
+        "fault_reasons": loose.ReasonsField(nullable=True),
         "fault_at": moment.MomentField(nullable=True),
         "created_at": moment.MomentField(nullable=True),
         "updated_at": moment.MomentField(nullable=True),

@@ -6,6 +6,7 @@ from oslo_versionedobjects import fields
 from oslo_versionedobjects.base import VersionedObjectRegistry
 
 from common.objects import base
+from common.objects import loose
 from common.objects import moment
 from common.objects.host import HostFacts  # noqa: F401 - the field's type for mypy
 from common.objects.policy import MigrationPolicy  # noqa: F401 - the field's type for mypy
@@ -16,10 +17,12 @@ class Migration(base.Value):
     """One move of one server.
 
     `generation` rises each time somebody else takes the move over; a write
-    or message with an older one is refused.
+    or message with an older one is refused. `reasons` are those of every host
+    that was refused on the way.
     """
 
-    VERSION = "1.0"
+    VERSION = "1.1"
+    ADDED = {"1.1": {"reasons": None}}
     fields = {
         "id": fields.IntegerField(nullable=True),
         "uuid": fields.StringField(),
@@ -42,6 +45,7 @@ class Migration(base.Value):
         "error_message": fields.StringField(nullable=True),
         "failed_step": fields.StringField(nullable=True),
         "failed_host": fields.StringField(nullable=True),
+        "reasons": loose.ReasonsField(nullable=True),
         "progress": fields.ObjectField("MigrationProgress", nullable=True),
         "data": fields.ObjectField("LibvirtLiveMigrateData", nullable=True),
         "downtime_ms": fields.IntegerField(nullable=True),

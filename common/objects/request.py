@@ -6,6 +6,7 @@ from oslo_versionedobjects import fields
 from oslo_versionedobjects.base import VersionedObjectRegistry
 
 from common.objects import base
+from common.objects import loose
 from common.objects.catalog import Flavor  # noqa: F401 - the field's type for mypy
 from common.objects.catalog import Image  # noqa: F401 - the field's type for mypy
 
@@ -15,10 +16,23 @@ class RequestSpec(base.Value):
     """What a server needs from a host.
 
     The claim is written for `consumer`. `requested_host` narrows the choice
-    to one host and skips no filter.
+    to one host and skips no filter. `hints` are lists by name: same_host and
+    different_host hold server uuids, group one group's. `tried` are hosts that
+    refused, with their reasons; `storage` names the hosts that reach the
+    guest's disks, where not all do.
     """
 
-    VERSION = "1.0"
+    VERSION = "1.1"
+    ADDED = {
+        "1.1": {
+            "project_id": "",
+            "hints": {},
+            "tried": {},
+            "local_disk": True,
+            "storage": None,
+            "alternates": 0,
+        }
+    }
     fields = {
         "instance_uuid": fields.StringField(),
         "consumer": fields.StringField(),
@@ -27,19 +41,46 @@ class RequestSpec(base.Value):
         "availability_zone": fields.StringField(nullable=True),
         "requested_host": fields.StringField(nullable=True),
         "ignore_hosts": fields.ListOfStringsField(default=[]),
+        "project_id": fields.StringField(default=""),
+        "hints": fields.DictOfListOfStringsField(default={}),
+        "tried": fields.DictOfStringsField(default={}),  # host: reason
+        "local_disk": fields.BooleanField(default=True),
+        "storage": fields.ListOfStringsField(nullable=True),  # hosts
+        "alternates": fields.IntegerField(default=0),  # how many more hosts to name
     }
 
 
 @VersionedObjectRegistry.register
 class Selection(base.Value):
-    """The chosen host, its claim already written, and why the others were refused."""
+    """The chosen host, its claim already written, and why the others were refused.
 
-    VERSION = "1.0"
+    `alternates` are the next best, best first; nothing is claimed of them yet.
+    """
+
+    VERSION = "1.1"
+    ADDED = {"1.1": {"alternates": []}}
     fields = {
         "host": fields.StringField(),
         "consumer": fields.StringField(),
         "amounts": fields.DictOfIntegersField(),  # resource class: amount
         "refusals": fields.DictOfStringsField(default={}),  # host: reason
+        "alternates": fields.ListOfStringsField(default=[]),  # hosts
+    }
+
+
+@VersionedObjectRegistry.register
+class Rank(base.Value):
+    """What the scheduler thinks of one host: its scores, or the filter that refuses it.
+
+    `scores` are by weigher, multiplied already; `score` is their sum.
+    """
+
+    VERSION = "1.0"
+    fields = {
+        "host": fields.StringField(),
+        "score": fields.FloatField(nullable=True),  # None: refused
+        "scores": loose.ScoresField(default={}),  # weigher: points
+        "refusals": loose.ReasonsField(default={}),  # empty or of this host
     }
 
 
@@ -47,7 +88,8 @@ class Selection(base.Value):
 class NewServer(base.Value):
     """A request to create a server, as the API has understood it."""
 
-    VERSION = "1.0"
+    VERSION = "1.1"
+    ADDED = {"1.1": {"hints": {}}}
     fields = {
         "name": fields.StringField(),
         "hostname": fields.StringField(default=""),
@@ -60,4 +102,5 @@ class NewServer(base.Value):
         "availability_zone": fields.StringField(nullable=True),
         "requested_host": fields.StringField(nullable=True),
         "metadata": fields.DictOfStringsField(default={}),
+        "hints": fields.DictOfListOfStringsField(default={}),
     }

@@ -8,6 +8,7 @@ from rpc import compute
 from services.compute import examination
 from services.compute import incoming
 from services.compute import live_migration
+from services.compute import observation
 from services.compute import resources
 from services.compute import servers
 
@@ -115,6 +116,18 @@ class Manager(compute.Compute):
         """Undo what was made for a guest."""
         del context
         incoming.undo(self._deps, instance, migration)
+
+    def leave_live_migration_source(
+        self, context: Context, instance: objects.Instance, migration: objects.Migration
+    ) -> None:
+        """Remove what a guest left here."""
+        del context
+        self._deps.threads.native(self._deps.driver.leave, instance, migration.data)
+
+    def observe_guest(self, context: Context, instance: objects.Instance) -> objects.GuestSeen:
+        """Say what this host has of a guest."""
+        del context
+        return observation.observe(self._deps, instance)
 
     def abort_live_migration(self, context: Context, migration: str) -> None:
         """Stop a move from here."""

@@ -54,4 +54,5 @@ def running(
             yield manager
     finally:
         stop.set()
+        reporter.close()
         threads.native(driver.stop)

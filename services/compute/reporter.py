@@ -98,13 +98,18 @@ class Reporter:
         self._board.pop(migration, None)
 
     def send_board(self, interval: float, stop: threading.Event) -> None:
-        """Send the board while something changes on it, one message per interval."""
-        while not stop.wait(interval):
-            if not self._changed.is_set():
-                continue
+        """Send the board while something changes on it, one message per interval.
+
+        Where nothing moves nobody wakes up. Set `stop` and call close() to end it.
+        """
+        while self._changed.wait() and not stop.wait(interval):
             self._changed.clear()
             notes, self._notes = self._notes, []
             self._send(list(self._board.values()), notes)
+
+    def close(self) -> None:
+        """Wake send_board() to see that it is to stop."""
+        self._changed.set()
 
     def _send(
         self, board: list[objects.MigrationProgress], notes: list[objects.MigrationStep]

@@ -44,6 +44,12 @@ def idle(wish: Wish) -> str:
     return "nothing else is being done to it"
 
 
+def settled(wish: Wish) -> str:
+    """Refuse a server whose last move left nobody knowing where its guest is."""
+    stationary.settled(wish.tx, wish.instance, ACTION)
+    return "no move of it waits to be resolved"
+
+
 def elsewhere(wish: Wish) -> str:
     """Refuse the host that the server is on."""
     instance = wish.instance
@@ -72,6 +78,7 @@ SOURCE = checks.Check("source", source)
 SERVER = (
     checks.Check("state", state),
     checks.Check("task", idle),
+    checks.Check("settled", settled),
     checks.Check("not-itself", elsewhere),
 )
 # In a dry run the scheduler's filters speak of the destination, and say more.

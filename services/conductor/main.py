@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from common import clock as clocks
 from common import errors
+from common import ids
 from common.db import engine
 from common.db import schema
 from rpc import broker
@@ -57,7 +58,7 @@ def running(
     """Conduct while the block lasts."""
     stop = threading.Event()
     with futures.ThreadPoolExecutor(conf.conductor.workers, "conductor") as pool:
-        deps = Deps(conf, database, bus, bus.client(Scheduler), clock, pool)
+        deps = Deps(conf, database, bus, bus.client(Scheduler), clock, pool, ids.new())
         manager = Manager(deps)
         # A thread of its own: with one worker nobody else would get to work.
         ticking = threading.Thread(target=_tick, args=(deps, manager, stop), name="conductor tick")

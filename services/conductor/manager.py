@@ -21,6 +21,7 @@ from services.conductor import control
 from services.conductor import dry_run
 from services.conductor import moves
 from services.conductor import queue
+from services.conductor import resolve
 from services.conductor import servers
 from services.conductor.tasks.live_migrate import LiveMigrationTask
 
@@ -48,7 +49,7 @@ class Manager(conductor.Conductor):
             for move in self._checking.copy():
                 # One that was aborted is noticed by its next check.
                 with contextlib.suppress(errors.StaleWrite):
-                    rows.renew(tx, move, self._deps.conf.host, moves.lease(self._deps))
+                    rows.renew(tx, move, self._deps.owner, moves.lease(self._deps))
             for server, generation in self._placing.copy().items():
                 with contextlib.suppress(errors.StaleWrite):
                     instances.change(tx, server, expect={"generation": generation})
@@ -142,6 +143,10 @@ class Manager(conductor.Conductor):
     ) -> objects.Migration:
         """Change the policy of a live migration."""
         return control.change(self._deps, context, server, migration, changes)
+
+    def resolve_move(self, context: Context, server: str, migration: str) -> objects.Resolution:
+        """Settle a live migration that ended in error."""
+        return resolve.resolve(self._deps, context, server, migration)
 
     def set_limits(
         self, context: Context, *, max_outbound: int | None, max_inbound: int | None

@@ -126,6 +126,7 @@ def put_back(tx: Tx, migration: objects.Migration) -> None:
     one that the row names, or at one whose checks have not ended.
     """
     server = migration.instance_uuid
+    claims.lock(tx, [migration.source, *claims.held(tx, server)])
     for host in claims.held(tx, server):
         if host != migration.source:
             claims.release(tx, server, host)
@@ -181,7 +182,7 @@ def _row(
         user_id=context.user_id or "",
         project_id=context.project_id or "",
         created_at=deps.clock.now(),
-        owner=deps.conf.host,
+        owner=deps.owner,
         lease_until=lease(deps),
     )
 

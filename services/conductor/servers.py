@@ -62,6 +62,8 @@ def operate(deps: Deps, context: Context, server: str, operation: str) -> None:
     with deps.database.write() as tx:
         before = servers.get(tx, server)
         _check(before, operation, row)
+        if operation != "delete":
+            settled(tx, before, operation)
         reachable = _reachable(deps, tx, before, operation)
         after = servers.change(
             tx,
@@ -172,7 +174,7 @@ def _release(tx: Tx, instance: objects.Instance) -> set[str]:
     hosts: set[str] = set()
     claims.release(tx, instance.uuid)
     networks.release(tx, instance.uuid)
-    for move in moves.find(tx, instance_uuid=instance.uuid, status=states.Move.ERROR):
+    for move in moves.unsettled(tx, instance.uuid):
         claims.release(tx, move.uuid)
         hosts |= {move.source, move.destination or move.source}
     return hosts - {instance.host}
@@ -314,6 +316,16 @@ def _check(instance: objects.Instance, operation: str, row: states.Operation) ->
     never_ran = instance.launched_at is None and operation != "delete"
     if instance.vm_state not in row.allowed or never_ran:
         raise wrong_state(instance, operation, "vm_state", instance.vm_state)
+
+
+def settled(tx: Tx, instance: objects.Instance, operation: str) -> None:
+    """Refuse while nobody knows which host has the guest: the other may have it, too."""
+    for move in moves.unsettled(tx, instance.uuid):
+        raise errors.WrongState(
+            f"Cannot '{operation}' instance {instance.uuid} while its migration {move.uuid} is "
+            f"{move.status}: its guest is on {move.source} or {move.destination}; see to it: "
+            f"whimbrel migration resolve {instance.uuid}"
+        )
 
 
 def wrong_state(

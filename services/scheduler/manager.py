@@ -11,6 +11,7 @@ from common import objects
 from common.db import claims
 from common.db import hosts
 from rpc import scheduler
+from services.scheduler import guards
 from services.scheduler import request as requests
 from services.scheduler.filters import table as filters
 from services.scheduler.weighers import table as weighers
@@ -41,8 +42,8 @@ class Manager(scheduler.Scheduler):
 
     def select_destinations(self, context: Context, spec: objects.RequestSpec) -> objects.Selection:
         """Choose the best host and claim it; others may have taken it, then the next best."""
-        request = requests.read(spec)
         with self._database.read() as tx:
+            request = requests.read(tx, spec)
             held = claims.held(tx, request.consumer)
             rooms = hosts.rooms(tx, self._clock.now(), self._conf.service.down_after)
         again = _held_already(request, held)
@@ -55,8 +56,8 @@ class Manager(scheduler.Scheduler):
     def explain(self, context: Context, spec: objects.RequestSpec) -> list[objects.CheckResult]:
         """Ask every filter about every host that is in question; none is claimed."""
         del context
-        request = requests.read(spec)
         with self._database.read() as tx:
+            request = requests.read(tx, spec)
             rooms = hosts.rooms(tx, self._clock.now(), self._conf.service.down_after)
         names = self._conf.scheduler.filters
         found = [room for room in rooms if filters.wanted(room, request)]
@@ -89,7 +90,9 @@ class Manager(scheduler.Scheduler):
         for room in best[: self._conf.scheduler.claim_attempts]:
             try:
                 with self._database.write() as tx:
-                    taken = claims.claim(tx, room.name, request.consumer, request.amounts)
+                    taken = claims.claim(
+                        tx, room.name, request.consumer, request.amounts, guards.of(request)
+                    )
             except errors.NoRoom as taken_first:
                 refusals[room.name] = f"others were first: {taken_first}"
                 continue

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import NamedTuple
 from typing import TYPE_CHECKING
 
+from common.db import affinity
 from common.db import claims
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from common import objects
+    from common.db.engine import Tx
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Request(NamedTuple):
@@ -18,15 +25,35 @@ class Request(NamedTuple):
     amounts: dict[str, int]  # resource class: amount
     zone: str | None
     requested_host: str | None
-    ignored: frozenset[str]
+    ignored: frozenset[str]  # the source, and others that are out of the question
+    tried: Mapping[str, str] = NOTHING  # host that was tried already: why it was not
+    project_id: str = ""
+    extra_specs: Mapping[str, str] = NOTHING  # of the flavor
+    image: Mapping[str, str] = NOTHING  # properties of the image
+    same_hosts: frozenset[str] | None = None  # where the servers of the hint are; None: no hint
+    different_hosts: frozenset[str] = frozenset()
+    group: affinity.Group | None = None
+    local_disk: bool = True  # whether the guest's disks are to be on the host's own disk
+    storage: frozenset[str] | None = None  # hosts that reach the guest's disks; None: any
 
 
-def read(spec: objects.RequestSpec) -> Request:
-    """Take out of the specification what a host is measured by."""
+def read(tx: Tx, spec: objects.RequestSpec) -> Request:
+    """Take out of the specification what a host is measured by, and look up its hints."""
+    hints = spec.hints
+    same, different = hints.get("same_host", []), hints.get("different_host", [])
     return Request(
         consumer=spec.consumer,
         amounts=claims.amounts(spec.flavor),
         zone=spec.availability_zone,
         requested_host=spec.requested_host,
         ignored=frozenset(spec.ignore_hosts),
+        tried=spec.tried,
+        project_id=spec.project_id,
+        extra_specs=spec.flavor.extra_specs,
+        image=spec.image.properties if spec.image else NOTHING,
+        same_hosts=affinity.hosts(tx, same) if same else None,
+        different_hosts=affinity.hosts(tx, different),
+        group=affinity.group(tx, spec.instance_uuid, next(iter(hints.get("group", [])), None)),
+        local_disk=spec.local_disk,
+        storage=None if spec.storage is None else frozenset(spec.storage),
     )

@@ -13,6 +13,7 @@ _BLOCK: Schema = {"enum": [True, False, "auto"]}
 
 # Own keys beside Nova's: no name of Nova's has a colon.
 POLICY = "whimbrel:policy"
+RESOLVE = "whimbrel:resolve"
 
 
 def _live(required: list[str], **properties: Schema) -> Schema:
@@ -46,6 +47,8 @@ REBOOT: Schemas = (
 FORCE_COMPLETE: Schemas = (
     ((2, 1), parts.thing(["force_complete"], force_complete={"type": "null"})),
 )
+
+RESOLVE_MOVE: Schemas = (((2, 1), parts.thing([RESOLVE], **{RESOLVE: {"type": "null"}})),)
 
 CHANGE_MOVE: Schemas = (
     ((2, 1), parts.thing([POLICY], **{POLICY: {**parts.POLICY, "minProperties": 1}})),

@@ -151,7 +151,7 @@ class LiveMigrationTask(base.Task):
         )
         with self._deps.database.write() as tx:
             # An abort, or another that took the move over, ends the checks here.
-            moves.renew(tx, self._migration.uuid, self._deps.conf.host, moving.lease(self._deps))
+            moves.renew(tx, self._migration.uuid, self._deps.owner, moving.lease(self._deps))
             journal.step(tx, step)
         try:
             result = act()

@@ -1,6 +1,7 @@
 """Keep aggregates, server groups, scheduler hints, and the reasons of a refused placement.
 
-An inventory row counts what is allocated of it. Follows 0002.
+An inventory row counts what is allocated of it, and what guests use that are not ours. Follows
+0002.
 """
 
 import sqlalchemy as sa
@@ -27,10 +28,27 @@ UPDATE inventory SET used = COALESCE((
 ), 0)
 """
 
+# The hosts in the order of what may still be promised of a class.
+INDEX = "CREATE INDEX ix_inventory_class_free ON inventory (class, ({} - used - foreign_used))"
+FREE = {
+    "sqlite": INDEX.format("CAST((total - reserved) * ratio AS INTEGER)"),
+    "postgresql": INDEX.format("CAST(FLOOR((total - reserved) * ratio) AS INTEGER)"),
+}
+
 
 def upgrade() -> None:
-    op.add_column("inventory", sa.Column("used", sa.Integer(), nullable=False, server_default="0"))
+    for name in ("used", "foreign_used"):
+        counted = sa.Column(name, sa.Integer(), nullable=False, server_default="0")
+        op.add_column("inventory", counted)
+    op.add_column("inventory", sa.Column("own_ratio", sa.Float(53), nullable=True))
     op.execute(sa.text(COUNT))
+    op.execute(sa.text("UPDATE inventory SET own_ratio = ratio"))
+    if op.get_bind().dialect.name in FREE:
+        op.execute(sa.text(FREE[op.get_bind().dialect.name]))
+    op.add_column(
+        "compute_nodes", sa.Column("failures", sa.Integer(), nullable=False, server_default="0")
+    )
+    op.add_column("compute_nodes", sa.Column("failed_at", columns.Moment(), nullable=True))
     for table, names in ADDED.items():
         for name in names:
             op.add_column(table, sa.Column(name, sa.JSON(none_as_null=True), nullable=True))

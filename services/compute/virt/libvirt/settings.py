@@ -49,5 +49,5 @@ def read(conf: cfg.ConfigOpts) -> Settings:
         machine_type=conf.libvirt.machine_type,
         cpu_model=conf.libvirt.cpu_model,
         trust_shared=conf.libvirt.trust_shared_probe,
-        reserved=conf.compute.reserved_disk_gb << 30,
+        reserved=conf.compute.reserved_host_disk_mb << 20,
     )

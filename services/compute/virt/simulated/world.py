@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import threading
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ class Guest:
     dirty_mib: float = 0.0  # MiB of its memory that it writes again and again, each second
     counted: float = 0.0
     since: float | None = None
+    disk_bytes: int = 0  # of its disk, nothing of which is written
 
     def ticks(self, now: float) -> int:
         """Give the ticks counted until now (monotonic seconds)."""
@@ -93,14 +95,20 @@ class Host:
     facts: objects.HostFacts = dataclasses.field(default_factory=plain)
     without: set[str] = dataclasses.field(default_factory=set)  # bridges; all others are there
     free_bytes: int | None = None  # of disk; None: as configured
+    foreign: list[objects.ForeignGuest] = dataclasses.field(default_factory=list)
+    coming: dict[str, int] = dataclasses.field(default_factory=dict)  # folder: bytes of its disks
+    # How it behaves again and again: a driver's method, and what comes of it.
+    slow: dict[str, float] = dataclasses.field(default_factory=dict)  # seconds that it takes
+    fails: dict[str, float] = dataclasses.field(default_factory=dict)  # chance that it fails
 
 
 class World:
     """What the simulated hosts of one process share."""
 
-    def __init__(self, clock: Clock, *, shared_storage: bool = False) -> None:
-        """Begin without hosts."""
+    def __init__(self, clock: Clock, *, shared_storage: bool = False, seed: int = 0) -> None:
+        """Begin without hosts; equal seeds give equal luck."""
         self.clock = clock
+        self.luck = random.Random(seed)  # noqa: S311 - it decides which simulated calls fail
         self.lock = threading.RLock()
         self.hosts: dict[str, Host] = {}
         self.cut: set[str] = set()  # hosts that no other host can reach
@@ -114,6 +122,12 @@ class World:
                 if self._shared is not None:
                     self.hosts[name].files = self._shared
             return self.hosts[name]
+
+    def deliver(self, host: Host) -> None:
+        """Hand over what has gone to this host, if it is simulated by another process."""
+
+    def receive(self, host: Host) -> None:
+        """Take in what other processes have handed over for this host."""
 
     def running(self, uuid: str) -> list[str]:
         """Name every host on which this guest is running or paused."""

@@ -20,7 +20,7 @@ def test_the_newest_report_counts(database):
 
 def test_used_is_promised_and_reserved(database):
     """Nova's meaning of the *_used numbers: what the host keeps counts too."""
-    node = factories.node(reserved_memory_mb=256, reserved_vcpus=1, reserved_gb=2, cpu_ratio=4.0)
+    node = factories.node(reserved_host_memory_mb=256, reserved_host_cpus=1, reserved_host_disk_mb=1025, cpu_allocation_ratio=4.0)
     with database.write() as tx:
         hosts.report(tx, node)
         claims.claim(tx, "host1", "vm", claims.amounts(factories.flavor(swap_mb=1)))
@@ -29,7 +29,7 @@ def test_used_is_promised_and_reserved(database):
 
     assert (2, 768, 4) == (found.vcpus_used, found.memory_mb_used, found.local_gb_used)
     assert node.facts == found.facts
-    assert 4.0 == found.cpu_ratio
+    assert 4.0 == found.cpu_allocation_ratio
 
 
 def test_a_host_comes_with_its_compute_service(database):

@@ -83,9 +83,10 @@ def test_an_unknown_filter_is_named():
         table.choose(["ram", "colour"])
 
 
-def test_a_specification_is_read_whole():
+def test_a_specification_is_read_whole(database):
     spec = factories.spec(
         consumer="vm", availability_zone="nova", requested_host="host1", ignore_hosts=["host2"]
     )
 
-    assert WANTED == request.read(spec)
+    with database.read() as tx:
+        assert WANTED == request.read(tx, spec)

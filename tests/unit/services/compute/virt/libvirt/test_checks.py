@@ -88,7 +88,7 @@ def test_destination_leaves_a_test_file_and_takes_it_back(here, connection, door
 
 
 def test_room_is_what_the_host_does_not_keep_for_itself(here, connection, doors):
-    """reserved_disk_gb is no room for guests, with and without disk_over_commit."""
+    """reserved_host_disk_mb is no room for guests, with and without disk_over_commit."""
     at = checks.Arrival(connection, here, HOST, factories.instance())
     greedy = at._replace(here=here._replace(reserved=1 << 60))
 
