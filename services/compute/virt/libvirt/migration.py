@@ -14,12 +14,12 @@ from oslo_log import log
 
 from common import errors
 from common import objects
+from services.compute import native
 from services.compute.virt import driver
 from services.compute.virt.libvirt import disks
 from services.compute.virt.libvirt import events
 from services.compute.virt.libvirt import guests
 from services.compute.virt.libvirt import mirrors
-from services.compute.virt.libvirt import native
 from services.compute.virt.libvirt import progress
 from services.compute.virt.libvirt import records
 from services.compute.virt.libvirt import settings
