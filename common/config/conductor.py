@@ -50,4 +50,12 @@ OPTIONS = [
         max=60,
         help="Seconds between looks at the queue of moves; a finished move also starts the next.",
     ),
+    cfg.IntOpt(
+        "audit_interval",
+        default=60,
+        min=1,
+        max=86400,
+        help="Seconds between looks for room that is held for nobody: it is given back, and the "
+        "log says whose it was.",
+    ),
 ]

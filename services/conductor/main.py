@@ -18,6 +18,7 @@ from rpc import broker
 from rpc import service
 from rpc.bus import Bus
 from rpc.scheduler import Scheduler
+from services.conductor import audit
 from services.conductor import lost
 from services.conductor import queue
 from services.conductor.deps import Deps
@@ -79,11 +80,13 @@ def running(
 
 
 def _tick(deps: Deps, manager: Manager, stop: threading.Event) -> None:
+    auditing = audit.Audit(deps)
     while not stop.wait(deps.conf.conductor.tick):
         try:
             manager.renew()
             queue.tick(deps)
             lost.tick(deps)
+            auditing.tick()
         except errors.Error as trouble:
             LOG.warning("moves and servers are looked at again in a moment: %s", trouble)
         except Exception:

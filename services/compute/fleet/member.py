@@ -18,11 +18,10 @@ OPTIONS = {
     "disk_gb": "simulated.disk_gb",
     "rate": "simulated.rate",
 }
-# Key: the option, and how many of its units make one of the key's.
 RESERVED = {
-    "vcpus": ("compute.reserved_host_cpus", 1),
-    "memory_mb": ("compute.reserved_host_memory_mb", 1),
-    "disk_gb": ("compute.reserved_host_disk_mb", 1024),
+    "vcpus": "compute.reserved_host_cpus",
+    "memory_mb": "compute.reserved_host_memory_mb",
+    "disk_mb": "compute.reserved_host_disk_mb",
 }
 RATIOS = {
     "vcpus": "compute.cpu_allocation_ratio",
@@ -47,10 +46,8 @@ class Member(NamedTuple):
 def make(group: Mapping[str, Any], number: int) -> Member:
     """Make the host of this number, from 1, of a sound group."""
     options = {option: _own(group[key], number) for key, option in OPTIONS.items() if key in group}
-    for kind, kept in group.get("reserved", {}).items():
-        option, units = RESERVED[kind]
-        options[option] = kept * units
-    options.update({RATIOS[kind]: ratio for kind, ratio in group.get("ratios", {}).items()})
+    for table, key in ((RESERVED, "reserved"), (RATIOS, "ratios")):
+        options.update({table[kind]: value for kind, value in group.get(key, {}).items()})
     features = group.get("features")
     return Member(
         name=name(group, number),
