@@ -53,6 +53,7 @@ class Steering:
             LOG.info("migration %s: %s", migration.uuid, note)
         self.policy = terms.policy
         self.given_up: str | None = None  # why the job was aborted
+        self._limit_due = False  # libvirt sets the limit anew when memory begins
         self._stands_still = instance.vm_state == states.Vm.PAUSED
         self._engine = engine.Engine(
             terms.policy,
@@ -77,6 +78,8 @@ class Steering:
             in_postcopy=progress.post_copy,
             paused=self._stands_still,
         )
+        if self._limit_due and progress.iteration >= 1:
+            self._limit_again()
         for decision in self._engine.observe(self._last):
             self.do(decision)
 
@@ -96,7 +99,7 @@ class Steering:
         What these hosts could not combine stays left out.
         """
         if policy.bandwidth != self.policy.bandwidth:
-            self._native(self._deps.driver.set_bandwidth, policy.bandwidth)
+            self._limit(policy.bandwidth)
         changed = {name: getattr(policy, name) for name in migration_policy.CHANGEABLE}
         self.policy = self.policy.replace(**changed)
         iteration = self._last.iteration if self._last else 0
@@ -153,8 +156,18 @@ class Steering:
         if not self.policy.bandwidth:
             return
         with contextlib.suppress(errors.WrongState, errors.HypervisorError):
-            self._native(self._deps.driver.set_bandwidth, 0)
+            self._limit(0)
             self.policy = self.policy.replace(bandwidth=0)
+
+    def _limit(self, mib: int) -> None:
+        """Limit the bandwidth, of the memory that is still to begin, too."""
+        self._native(self._deps.driver.set_bandwidth, mib)
+        self._limit_due = self._last is None or self._last.iteration < 1
+
+    def _limit_again(self) -> None:
+        """Repeat a limit that was given while disks were copied."""
+        with contextlib.suppress(errors.WrongState, errors.HypervisorError):
+            self._limit(int(self.policy.bandwidth))
 
     def abort(self, decision: Decision) -> None:
         """Give the move up."""
