@@ -105,6 +105,11 @@ class Cloud:
         found = self.lab.inside(host, "ls", "-A", INSTANCES).split()
         return [name for name in found if uuid in name or name.startswith(".whimbrel")]
 
+    def console(self, host: str, uuid: str) -> str:
+        """Give what the guest wrote to its console, but for its ticks."""
+        path = f"{INSTANCES}/{uuid}/console.log"
+        return self.lab.inside(host, "grep", "-av", "^tick ", path, check=False)
+
     def placed(self, host: str) -> tuple[int, int]:
         """Give the processors and GiB of the servers that are recorded on a host."""
         rows = self.get("/servers/detail?all_tenants=1")["servers"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 
 from deploy.lab import probe
@@ -27,7 +28,7 @@ def assert_settled(
     """
     wrong = list(_wrong(cloud, guest, host, shared=shared))
     assert not wrong, "; ".join(wrong)
-    _ticks(guest, since)
+    _ticks(guest, since, lambda: cloud.console(host, guest.uuid))
 
 
 def _wrong(cloud: clouds.Cloud, guest: clouds.Guest, host: str, *, shared: bool) -> Iterator[str]:
@@ -52,7 +53,7 @@ def _wrong(cloud: clouds.Cloud, guest: clouds.Guest, host: str, *, shared: bool)
             yield f"{guest.uuid} {what} {found}, wanted {wanted}"
 
 
-def _ticks(guest: clouds.Guest, since: probe.Answer | None) -> None:
+def _ticks(guest: clouds.Guest, since: probe.Answer | None, console: Callable[[], str]) -> None:
     """See the guest tick, and that it is the one it was."""
     now = probe.alive(guest.address, PATIENCE)
     waiting.until(
@@ -60,5 +61,5 @@ def _ticks(guest: clouds.Guest, since: probe.Answer | None) -> None:
     )
 
     if since is not None:
-        assert since.boot == now.boot
-        assert since.tick <= now.tick
+        assert since.boot == now.boot, console()
+        assert since.tick <= now.tick, console()
