@@ -34,10 +34,12 @@ MEMORY_MB = "MEMORY_MB"
 DISK_GB = "DISK_GB"
 
 SHORT = {
-    VCPU: "{free} of {capacity} vCPUs free, {need} needed",
-    MEMORY_MB: "{free} MiB of {capacity} free, {need} needed",
-    DISK_GB: "{free} GiB of disk of {capacity} free, {need} needed",
+    VCPU: "needs {need} vCPUs, {free} free of {capacity}",
+    MEMORY_MB: "needs {need} MB, {free} MB free of {capacity}",
+    DISK_GB: "needs {need} GB of disk, {free} GB free of {capacity}",
 }
+
+OVER = {VCPU: "vCPUs {over}", MEMORY_MB: "memory {over} MiB", DISK_GB: "disk {over} GiB"}
 
 _A = tables.ALLOCATIONS.c
 _I = tables.INVENTORY.c
@@ -96,7 +98,7 @@ def claim(
         refusal for name, need in amounts.items() if (refusal := short(name, room.get(name), need))
     ]
     if refusals:
-        raise errors.NoRoom(f"{host} has {'; '.join(refusals)}", host=host)
+        raise errors.NoRoom(f"{host}: {'; '.join(refusals)}", host=host)
     rows = [
         {"consumer": consumer, "host": host, "class": name, "amount": need}
         for name, need in amounts.items()
@@ -175,6 +177,12 @@ def lock(tx: Tx, hosts: Collection[str]) -> list[str]:
     nodes = tables.COMPUTE_NODES.c
     query = sa.select(nodes.host).where(nodes.host.in_(sorted(hosts))).order_by(nodes.host)
     return [name for (name,) in tx.tuples(query.with_for_update())]
+
+
+def too_much(over: Mapping[str, int]) -> str:
+    """Say by how much a host is over-promised: {class: amount} in words."""
+    told = ", ".join(OVER[kind].format(over=over[kind]) for kind in OVER if kind in over)
+    return f"over-promised: {told}"
 
 
 def short(name: str, room: Amount | None, need: int) -> str | None:

@@ -37,6 +37,8 @@ class Reporter:
         self._board: dict[str, objects.MigrationProgress] = {}
         self._notes: list[objects.MigrationStep] = []
         self._changed = threading.Event()
+        # Set by whatever makes the host's numbers others than they were.
+        self.host_changed = threading.Event()
 
     @_again
     def operation_ended(
@@ -48,6 +50,7 @@ class Reporter:
         power: int,
     ) -> None:
         """Tell how an operation ended."""
+        self.host_changed.set()
         self._conductor.operation_ended(
             context,
             instance.uuid,
@@ -62,6 +65,7 @@ class Reporter:
     @_again
     def move(self, context: Context, report: objects.MoveReport) -> objects.Migration:
         """Tell a change of a move's status; raises StaleWrite when another decided first."""
+        self.host_changed.set()
         return self._conductor.move_report(context, report)
 
     def post(self, progress: objects.MigrationProgress) -> objects.MigrationProgress:

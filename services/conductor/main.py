@@ -86,6 +86,7 @@ def _tick(deps: Deps, manager: Manager, stop: threading.Event) -> None:
             manager.renew()
             queue.tick(deps)
             lost.tick(deps)
+            manager.observe()
             auditing.tick()
         except errors.Error as trouble:
             LOG.warning("moves and servers are looked at again in a moment: %s", trouble)

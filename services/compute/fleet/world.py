@@ -96,6 +96,7 @@ def furnish(world: World, members: Sequence[Member], folder: str) -> None:
             host.facts = host.facts.replace(cpu=member.cpu)
         if member.pool is not None:
             host.files = pools.setdefault(member.pool, _pool(folder, member.pool))
+            host.storage = member.pool
 
 
 def _pool(folder: str, name: str) -> set[str]:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 GIB = 1 << 30
 # Seconds between two looks whether the end has come; stop() ends the wait at once.
 QUIET = 5.0
-ALIVE = frozenset({states.Power.RUNNING, states.Power.PAUSED})
 
 
 class Driver(driver.Driver):
@@ -65,7 +64,6 @@ class Driver(driver.Driver):
 
     def capacity(self) -> driver.Capacity:
         """Give the configured size, and what the guests take of it."""
-        self._trip("capacity")
         with self._world.lock:
             self._world.receive(self._host)
             return usage.capacity(self._conf, self._world, self._host)
@@ -99,7 +97,7 @@ class Driver(driver.Driver):
         self._trip("power_on")
         with self._world.lock:
             there = self._host.guests.get(instance.uuid)
-            if there is not None and there.power in ALIVE:
+            if there is not None and there.power in worlds.ALIVE:
                 return
             guest = worlds.Guest(
                 instance.uuid,
@@ -175,7 +173,8 @@ class Driver(driver.Driver):
         if data.is_shared:
             return data
         with self._world.lock:
-            if _folder(instance) in self._host.files:
+            mine = self._made.get(data.migration_uuid) == _folder(instance)
+            if not mine and _folder(instance) in self._host.files:
                 raise errors.DiskExists(
                     f"{self._conf.host} has files of server {instance.uuid} already"
                 )
@@ -193,6 +192,7 @@ class Driver(driver.Driver):
         self._trip("finish")
         with self._world.lock:
             self._made.pop(data.migration_uuid, None)
+            self._host.coming.pop(_folder(instance), None)
             self._world.receive(self._host)
             guest = self._need(instance.uuid)
             guest.permanent = True
@@ -208,6 +208,7 @@ class Driver(driver.Driver):
             made = self._made.pop(data.migration_uuid, None)
             if made is not None:
                 self._host.files.discard(made)
+                self._host.coming.pop(made, None)
 
     def examine_source(
         self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
@@ -390,4 +391,4 @@ def _seen(guest: worlds.Guest) -> driver.Guest:
 
 
 def _folder(instance: objects.Instance) -> str:
-    return f"instances/{instance.uuid}"
+    return usage.folder(instance.uuid)

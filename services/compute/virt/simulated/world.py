@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FEATURES = frozenset(
     {"auto-converge", "parallel", "post-copy", "post-copy-recovery", "tls", "xbzrle"}
 )
+ALIVE = frozenset({states.Power.RUNNING, states.Power.PAUSED})
 TICK = 0.1  # seconds between two ticks of a guest
 
 
@@ -57,6 +58,10 @@ class Guest:
         self.power = power
 
 
+# The storage of all hosts of a world that shares it.
+SHARED = "shared"
+
+
 class Hold:
     """A driver's method that waits: `begun` when it is reached, until `go` is set."""
 
@@ -89,6 +94,7 @@ class Host:
     name: str
     guests: dict[str, Guest] = dataclasses.field(default_factory=dict)
     files: set[str] = dataclasses.field(default_factory=set)
+    storage: str = ""  # name of what several hosts keep their files on; empty: its own disk
     holds: dict[str, Hold] = dataclasses.field(default_factory=dict)
     faults: dict[str, Exception] = dataclasses.field(default_factory=dict)
     # What checks look at, to be planted too.
@@ -121,7 +127,14 @@ class World:
                 self.hosts[name] = Host(name)
                 if self._shared is not None:
                     self.hosts[name].files = self._shared
+                    self.hosts[name].storage = SHARED
             return self.hosts[name]
+
+    def sharing(self, host: Host) -> list[Host]:
+        """Give the hosts that keep their files where this one does, itself too."""
+        if not host.storage:
+            return [host]
+        return [each for each in self.hosts.values() if each.storage == host.storage]
 
     def deliver(self, host: Host) -> None:
         """Hand over what has gone to this host, if it is simulated by another process."""
@@ -131,12 +144,11 @@ class World:
 
     def running(self, uuid: str) -> list[str]:
         """Name every host on which this guest is running or paused."""
-        alive = {states.Power.RUNNING, states.Power.PAUSED}
         with self.lock:
             return sorted(
                 host.name
                 for host in self.hosts.values()
-                if uuid in host.guests and host.guests[uuid].power in alive
+                if uuid in host.guests and host.guests[uuid].power in ALIVE
             )
 
     def ticks(self, uuid: str) -> int:
