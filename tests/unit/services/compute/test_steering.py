@@ -51,7 +51,7 @@ def steered(hypervisor):
         policy=factories.policy(bandwidth=10, allow_paused=True), destination="host2"
     )
     notes = journal.Journal(clock.SystemClock(), migration)
-    made = steering.Steering(deps, factories.instance(), migration, notes)  # type: ignore[arg-type]
+    made = steering.Steering(deps, factories.instance(), migration, notes)  # type: ignore[arg-type] # the parts it needs
     made.begin()
     return made
 
