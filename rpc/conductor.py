@@ -69,10 +69,12 @@ class Conductor(interface.Interface):
         block_migration: bool | None,
         disk_over_commit: bool,
         zone: str | None = None,
+        policy: dict[str, str] | None = None,
     ) -> list[objects.CheckResult]:
         """Give every answer to a live migration of the server, for one host or for all others.
 
-        Nothing is moved, claimed or marked; a repeat is another look. A host
+        The policy is that of live_migrate; the answers say what of it the hosts
+        cannot do. Nothing is moved, claimed or marked; a repeat is another look. A host
         that says nothing within [conductor] check_timeout fails by the name
         `answer`.
         """
