@@ -121,9 +121,9 @@ class Move:
         if self._aborted is not None:
             self._undo(errors.MoveAborted(self._aborted), "migrate", self._migration.source, None)
             return
-        self._steer()
+        self._steer(begins=True)
 
-    def _steer(self) -> None:
+    def _steer(self, *, begins: bool = False) -> None:
         """Run the job by its policy; one that runs already is followed to its end."""
         try:
             steered = steering.Steering(self._deps, self._instance, self._migration, self._journal)
@@ -131,6 +131,8 @@ class Move:
             self._undo(refusal, "migrate", self._migration.source, None)
             return
         self._steering = steered
+        if begins:
+            steered.begin()
         self._end(self._run(steered))
 
     def _end(self, ended: JobEnd) -> None:
@@ -358,6 +360,6 @@ class Move:
 
 
 def _reason(ended: JobEnd, aborted: str | None) -> errors.Error:
-    if ended.cancelled:
+    if ended.cancelled or aborted:
         return errors.MoveAborted(aborted or ended.reason)
     return errors.MoveFailed(ended.reason)

@@ -93,6 +93,7 @@ class Reporter:
             memory_remaining=0,
             disk_processed=last.disk_total,
             disk_remaining=0,
+            disks=[disk.replace(processed=disk.total, remaining=0) for disk in last.disks],
             eta_ms=0,
         )
 

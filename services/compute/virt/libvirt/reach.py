@@ -14,7 +14,7 @@ from urllib import parse
 
 from common import clock
 from common import errors
-from services.compute.virt.libvirt import native
+from services.compute import native
 from services.compute.virt.libvirt import streams
 from services.compute.virt.libvirt import terms
 

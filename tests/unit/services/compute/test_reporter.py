@@ -132,3 +132,13 @@ def test_arrived_is_all_of_it(reporter):
 
     assert 100 == reporter.arrived("m").percent
     assert reporter.arrived("other") is None
+
+
+def test_arrived_is_all_of_each_disk(reporter):
+    """What the last look told of a disk is not how it ended."""
+    disk = objects.DiskProgress(target="vda", total=10, processed=4, remaining=6)
+    reporter.post(progress(60).replace(disks=[disk]))
+
+    (ended,) = reporter.arrived("m").disks
+
+    assert ("vda", 10, 10, 0) == (ended.target, ended.total, ended.processed, ended.remaining)
