@@ -19,6 +19,8 @@ def prepare(
     deps: Deps, instance: objects.Instance, migration: objects.Migration
 ) -> objects.LibvirtLiveMigrateData:
     """Make ready for the guest; what was made before a failure is removed again."""
+    # Its checks are over, and their test file has no other use.
+    deps.threads.native(deps.driver.clean_check, migration.data)
     files = deps.threads.native(deps.cache.files, instance)
     try:
         return deps.threads.native(deps.driver.prepare, instance, migration.data, files)
