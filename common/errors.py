@@ -181,7 +181,7 @@ class HostUnsuitable(Invalid):
 
 
 class NoValidHost(Invalid):
-    """No host can take the guest; `facts["reasons"]` is {host: reason}."""
+    """No host can take the guest; `facts["reasons"]` is what common.reasons keeps."""
 
     code = "no_valid_host"
 

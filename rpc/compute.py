@@ -46,8 +46,12 @@ class Compute(interface.Interface):
         context: Context,
         instance: objects.Instance,
         data: objects.LibvirtLiveMigrateData,
+        policy: objects.MigrationPolicy | None,
     ) -> objects.LibvirtLiveMigrateData:
-        """Check as the source: is the test file seen here, and does everything fit together."""
+        """Check as the source: is the test file seen here, and does everything fit together.
+
+        A policy that must not be left, and cannot be had, is refused here, too.
+        """
 
     @interface.call(since="1.0", timeout=20)
     def examine_live_migration_destination(
@@ -93,7 +97,8 @@ class Compute(interface.Interface):
     ) -> objects.LibvirtLiveMigrateData:
         """Prepare the destination: base images, directory, target disks, bridges.
 
-        What fails is undone before the error goes back.
+        What fails is undone before the error goes back, and what is undone
+        meanwhile fails with WrongState. A repeat makes nothing twice.
         """
 
     @interface.call(since="1.0", timeout=120)
@@ -106,7 +111,11 @@ class Compute(interface.Interface):
     def rollback_live_migration_at_destination(
         self, context: Context, instance: objects.Instance, migration: objects.Migration
     ) -> None:
-        """Remove what this attempt created here and nothing else; never a running guest."""
+        """Remove what this attempt created here and nothing else; never a running guest.
+
+        From then on a preparation of this move makes nothing, however late it
+        comes. NoAnswer while one goes on: ask again.
+        """
 
     @interface.call(since="1.0", timeout=60)
     def leave_live_migration_source(

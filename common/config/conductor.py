@@ -11,7 +11,8 @@ OPTIONS = [
         default=16,
         min=1,
         max=256,
-        help="Moves and builds that one conductor process prepares at once; more wait in line.",
+        help="Moves and builds that one conductor process prepares at once; more wait in line. As "
+        "many threads answer its calls, and as many again those that wait for other services.",
     ),
     cfg.IntOpt(
         "max_outbound",
@@ -35,6 +36,13 @@ OPTIONS = [
         help="Seconds for which a process owns a move without renewing; after that another "
         "may take it over.",
     ),
+    cfg.BoolOpt(
+        "keep_zone",
+        default=True,
+        help="Whether a server that was created without an availability zone belongs to the one "
+        "it landed in, so that no move takes it out unless the request says so. false: as in "
+        "Nova, only a server that was created in a zone by name is kept there.",
+    ),
     cfg.IntOpt(
         "check_timeout",
         default=45,
@@ -44,18 +52,18 @@ OPTIONS = [
         "not ended by then fails.",
     ),
     cfg.IntOpt(
-        "tick",
-        default=5,
-        min=1,
-        max=60,
-        help="Seconds between looks at the queue of moves; a finished move also starts the next.",
-    ),
-    cfg.IntOpt(
         "audit_interval",
         default=60,
         min=1,
         max=86400,
         help="Seconds between looks for room that is held for nobody: it is given back, and the "
         "log says whose it was.",
+    ),
+    cfg.IntOpt(
+        "tick",
+        default=5,
+        min=1,
+        max=60,
+        help="Seconds between looks at the queue of moves; a finished move also starts the next.",
     ),
 ]

@@ -53,6 +53,14 @@ def group(tx: Tx, server: str, hint: str | None = None) -> Group | None:
     return Group(row["uuid"], row["policy"], row["rules"], members)
 
 
+def living(tx: Tx, servers: Collection[str]) -> list[str]:
+    """Give those of the servers that are not deleted."""
+    if not servers:
+        return []
+    query = sa.select(_S.uuid).where(_S.uuid.in_(servers), _S.vm_state != states.Vm.DELETED)
+    return [uuid for (uuid,) in tx.tuples(query)]
+
+
 def hosts(tx: Tx, servers: Collection[str]) -> frozenset[str]:
     """Name the hosts of these servers; one that is gone or has no host adds none."""
     return frozenset(host for found in _places(tx, servers).values() for host in found)

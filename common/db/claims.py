@@ -34,9 +34,9 @@ MEMORY_MB = "MEMORY_MB"
 DISK_GB = "DISK_GB"
 
 SHORT = {
-    VCPU: "{free} of {capacity} vCPUs free, {need} needed",
-    MEMORY_MB: "{free} MiB of {capacity} free, {need} needed",
-    DISK_GB: "{free} GiB of disk of {capacity} free, {need} needed",
+    VCPU: "needs {need} vCPUs, {free} free of {capacity}",
+    MEMORY_MB: "needs {need} MB, {free} MB free of {capacity}",
+    DISK_GB: "needs {need} GB of disk, {free} GB free of {capacity}",
 }
 
 OVER = {VCPU: "vCPUs {over}", MEMORY_MB: "memory {over} MiB", DISK_GB: "disk {over} GiB"}
@@ -98,7 +98,7 @@ def claim(
         refusal for name, need in amounts.items() if (refusal := short(name, room.get(name), need))
     ]
     if refusals:
-        raise errors.NoRoom(f"{host} has {'; '.join(refusals)}", host=host)
+        raise errors.NoRoom(f"{host}: {'; '.join(refusals)}", host=host)
     rows = [
         {"consumer": consumer, "host": host, "class": name, "amount": need}
         for name, need in amounts.items()

@@ -24,6 +24,7 @@ _M = tables.SERVER_GROUP_MEMBERS
 _S = tables.SERVERS.c
 
 MOST = "max_server_per_host"
+UNKNOWN = "server group {} does not exist; see: whimbrel server-group list"
 
 
 def create(tx: Tx, group: objects.ServerGroup) -> objects.ServerGroup:
@@ -36,9 +37,7 @@ def get(tx: Tx, uuid: str) -> objects.ServerGroup:
     """Give a group with its living members, or raise GroupNotFound."""
     row = tx.row(sa.select(_T).where(_T.c.uuid == uuid))
     if row is None:
-        raise errors.GroupNotFound(
-            f"server group {uuid} does not exist; see: whimbrel server-group list"
-        )
+        raise errors.GroupNotFound(UNKNOWN.format(uuid))
     return _make(tx, [row])[0]
 
 

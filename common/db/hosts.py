@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import math
 from typing import Any
 from typing import NamedTuple
@@ -91,6 +92,15 @@ class Kind(NamedTuple):
     features: frozenset[str] = frozenset()
     cpu: str = ""  # libvirt's <cpu> of the host
 
+    @classmethod
+    def read(cls, facts: str) -> Kind:
+        """Read HostFacts as the database keeps them."""
+        known = json.loads(facts).get("whimbrel.data", {})
+        values = {name: known[name] for name in cls._fields if name in known}
+        values["machine_types"] = tuple(known.get("machine_types", ()))
+        values["features"] = frozenset(known.get("features", ()))
+        return cls(**values)
+
 
 class Room(NamedTuple):
     """A host as the scheduler looks at it; light, for there may be thousands."""
@@ -104,11 +114,17 @@ class Room(NamedTuple):
     disabled_reason: str | None
     amounts: dict[str, claims.Amount]
     disk_available_least: int | None = None  # GiB, measured; None was never reported
+    storage: str = ""  # the same for hosts that keep their guests' disks in one place
     aggregates: tuple[Aggregate, ...] = ()
     instances: int = 0  # servers that live there
     io_ops: int = 0  # of these, those being built, moved or resized
     failures: int = 0  # builds and moves that failed there lately, since one went well
-    kind: Kind = Kind()
+    facts: str = "{}"  # HostFacts in JSON, read by whoever asks for `kind`
+
+    @property
+    def kind(self) -> Kind:
+        """Say what the hypervisor is."""
+        return Kind.read(self.facts)
 
     @property
     def over_promised(self) -> dict[str, int]:
@@ -167,6 +183,21 @@ def get(tx: Tx, host: str, now: datetime.datetime, down_after: float) -> objects
     return _make(row, claims.inventory(tx, host).get(host, {}), _workload(tx, host), made)
 
 
+def storage(tx: Tx, host: str) -> str:
+    """Give the id of the place where the host keeps its guests' disks; empty if it never said."""
+    row = tx.row(sa.select(_N.c.storage).where(_N.c.host == host))
+    return "" if row is None else str(row["storage"])
+
+
+def sharing(tx: Tx, host: str) -> list[str]:
+    """Name the hosts that keep their guests' disks in the same place, by name; itself too."""
+    where = storage(tx, host)
+    if not where:
+        return [host]
+    query = sa.select(_N.c.host).where(_N.c.storage == where).order_by(_N.c.host)
+    return [name for (name,) in tx.tuples(query)]
+
+
 def all(  # noqa: A001 - qualified where used
     tx: Tx, now: datetime.datetime, down_after: float
 ) -> list[objects.ComputeNode]:
@@ -183,37 +214,6 @@ def all(  # noqa: A001 - qualified where used
     workload = _workload(tx)
     return [
         _make(row, amounts.get(row["host"], {}), workload, beside.get(row["host"])) for row in found
-    ]
-
-
-def rooms(tx: Tx, now: datetime.datetime, down_after: float) -> list[Room]:
-    """Give every host as the scheduler needs it, by name, in four statements."""
-    amounts = claims.inventory(tx)
-    given = zones.given(tx)
-    query = (
-        sa.select(
-            _N.c.host,
-            _N.c.availability_zone,
-            _S.c.last_seen,
-            _S.c.forced_down,
-            _S.c.disabled,
-            _S.c.disabled_reason,
-        )
-        .outerjoin(_S, sa.and_(_S.c.host == _N.c.host, _S.c.binary == BINARY))
-        .order_by(_N.c.host)
-    )
-    return [
-        Room(
-            name=host,
-            zone=given.get(host, zone),
-            up=bool(seen) and not forced and (now - seen).total_seconds() <= down_after,
-            silent=(now - seen).total_seconds() if seen else None,
-            forced_down=bool(forced),
-            disabled=bool(disabled),
-            disabled_reason=reason,
-            amounts=amounts.get(host, {}),
-        )
-        for host, zone, seen, forced, disabled, reason in tx.tuples(query)
     ]
 
 

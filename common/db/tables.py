@@ -6,6 +6,8 @@ table without one is what slowed Nova's computes down (its bug 2121465).
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy import Boolean
 from sqlalchemy import Column
@@ -67,6 +69,7 @@ COMPUTE_NODES = Table(
     Column("disk_available_least", Integer),
     Column("running_vms", Integer, nullable=False),
     Column("usage", Stored),
+    Column("storage", _UUID, nullable=False, server_default="", index=True),
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("failed_at", Moment),
     Column("updated_at", Moment),
@@ -88,14 +91,16 @@ INVENTORY = Table(
     Column("foreign_used", Integer, nullable=False, server_default="0"),
 )
 
-# What may still be promised of a class, as claims.Amount counts it. The scheduler reads the
-# hosts in this order, and stops when it has enough of them; revision 0003 has the index for
-# it, which is not compared with these tables: each database writes the expression in its way.
-FREE = (
-    columns.Whole((INVENTORY.c.total - INVENTORY.c.reserved) * INVENTORY.c.ratio)
-    - INVENTORY.c.used
-    - INVENTORY.c.foreign_used
-)
+
+def free(inventory: sa.ColumnCollection[str, sa.ColumnElement[Any]]) -> sa.ColumnElement[int]:
+    """Give what may still be promised of a class, as claims.Amount counts it.
+
+    Revision 0003 has an index of just this; it is not compared with these
+    tables, for each database gives such an expression back in its own words.
+    """
+    can = columns.Whole((inventory.total - inventory.reserved) * inventory.ratio)
+    return can - inventory.used - inventory.foreign_used
+
 
 ALLOCATIONS = Table(
     "allocations",
@@ -202,6 +207,8 @@ SERVERS = Table(
     Column("ramdisk", Stored),
     Column("metadata", JSON, nullable=False),
     Column("hints", JSON),
+    # What the search for a host goes on from: {"requested": host, "alternates": [host]}.
+    Column("placement", JSON),
     Column("progress", Integer, nullable=False),
     Column("fault_code", _WORD),
     Column("fault_message", Text),

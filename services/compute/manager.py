@@ -27,6 +27,7 @@ class Manager(compute.Compute):
         """Work with the parts that main has wired."""
         self._deps = deps
         self._servers = servers.Servers(deps)
+        self._incoming = incoming.Incoming(deps)
         self._outgoing = live_migration.Outgoing(deps)
 
     def build_server(self, context: Context, instance: objects.Instance) -> None:
@@ -52,10 +53,13 @@ class Manager(compute.Compute):
         context: Context,
         instance: objects.Instance,
         data: objects.LibvirtLiveMigrateData,
+        policy: objects.MigrationPolicy | None,
     ) -> objects.LibvirtLiveMigrateData:
         """Check as the source."""
         del context
-        return self._deps.threads.native(self._deps.driver.check_source, instance, data)
+        return self._deps.threads.native(
+            examination.check_source, self._deps.driver, instance, data, policy
+        )
 
     def examine_live_migration_destination(
         self,
@@ -99,7 +103,7 @@ class Manager(compute.Compute):
         """Make ready for a guest."""
         del context
         with self._changing():
-            return incoming.prepare(self._deps, instance, migration)
+            return self._incoming.prepare(instance, migration)
 
     def post_live_migration_at_destination(
         self, context: Context, instance: objects.Instance, migration: objects.Migration
@@ -107,7 +111,7 @@ class Manager(compute.Compute):
         """Take a guest over."""
         del context
         with self._changing():
-            return incoming.finish(self._deps, instance, migration)
+            return self._incoming.finish(instance, migration)
 
     def rollback_live_migration_at_destination(
         self, context: Context, instance: objects.Instance, migration: objects.Migration
@@ -115,7 +119,7 @@ class Manager(compute.Compute):
         """Undo what was made for a guest."""
         del context
         with self._changing():
-            incoming.undo(self._deps, instance, migration)
+            self._incoming.undo(instance, migration)
 
     def leave_live_migration_source(
         self, context: Context, instance: objects.Instance, migration: objects.Migration

@@ -72,7 +72,7 @@ def _firm(capacity: Capacity) -> tuple[object, ...]:
         capacity.local_gb,
         capacity.disk_available_least,
         capacity.running_vms,
-        usage.storage,
+        capacity.storage,
         {(guest.uuid, guest.power_state, guest.run_token) for guest in usage.guests},
         {(disk.path, disk.virtual_bytes) for disk in usage.disks},
         {
@@ -107,5 +107,6 @@ def node(conf: ConfigOpts, capacity: Capacity) -> objects.ComputeNode:
         disk_allocation_ratio=conf.compute.disk_allocation_ratio,
         disk_available_least=capacity.disk_available_least,
         running_vms=capacity.running_vms,
+        storage=capacity.storage,
         usage=capacity.usage,
     )

@@ -16,10 +16,13 @@ from common.db import journal
 from common.db import moves as rows
 from common.db import servers as instances
 from common.db import services
-from rpc import conductor
+from services.conductor import audit as audits
+from services.conductor import building
 from services.conductor import catalog
 from services.conductor import control
 from services.conductor import dry_run
+from services.conductor import grouping
+from services.conductor import liveness
 from services.conductor import moves
 from services.conductor import queue
 from services.conductor import resolve
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 
-class Manager(conductor.Conductor):
+class Manager(grouping.Grouping):
     """Answers every call of rpc.conductor.Conductor."""
 
     def __init__(self, deps: Deps) -> None:
@@ -43,6 +46,8 @@ class Manager(conductor.Conductor):
         self._deps = deps
         # Moves that wait here for their checks, or are being checked.
         self._checking: set[str] = set()
+        # Hosts that have told something new here since the last tick.
+        self._news: set[str] = set()
         # Servers that wait here for a host, by their generation.
         self._placing: dict[str, int] = {}
 
@@ -57,11 +62,16 @@ class Manager(conductor.Conductor):
                 with contextlib.suppress(errors.StaleWrite):
                     instances.change(tx, server, expect={"generation": generation})
 
+    def observe(self) -> None:
+        """Follow what hosts have told of their guests since the last tick."""
+        news = {self._news.pop() for _each in range(len(self._news))}
+        if news:
+            audits.observe(self._deps, news)
+
     def create_server(self, context: Context, request: objects.NewServer) -> objects.Instance:
         """Write the server and look for its host in the background."""
-        instance = servers.create(self._deps, context, request)
-        self._placing[instance.uuid] = instance.generation
-        self._deps.pool.submit(self._place, context, instance, request.requested_host)
+        instance = building.create(self._deps, context, request)
+        self._seek(context, instance)
         return instance
 
     def operate(self, context: Context, server: str, operation: str) -> None:
@@ -83,9 +93,14 @@ class Manager(conductor.Conductor):
         """Take a host's report of an operation."""
         error = errors.rebuild(error_code, error_message or "", {}) if error_code else None
         LOG.debug("server %s: %s reports that %s ended", server, host, operation)
+        if operation == servers.BUILD and error is not None:
+            again = building.again(self._deps, context, server, generation, error)
+            if again is not None:
+                self._seek(context, again)
+                return
         servers.ended(self._deps, context, server, host, operation, generation, error, power_state)
 
-    def live_migrate(
+    def live_migrate(  # noqa: PLR0913 - declared so
         self,
         context: Context,
         server: str,
@@ -95,6 +110,7 @@ class Manager(conductor.Conductor):
         disk_over_commit: bool,
         policy: dict[str, str],
         wait: bool,
+        zone: str | None = None,
     ) -> objects.Migration:
         """Begin a live migration; its checks run now, or in the background."""
         instance, migration = moves.begin(
@@ -105,12 +121,14 @@ class Manager(conductor.Conductor):
             block_migration=block_migration,
             disk_over_commit=disk_over_commit,
             policy=policy,
+            zone=zone,
         )
+        task = LiveMigrationTask(self._deps, context, instance, migration, zone)
         self._checking.add(migration.uuid)
         if wait:
-            self._launch(context, instance, migration)
+            self._launch(task, migration)
         else:
-            self._deps.pool.submit(self._launch_quietly, context, instance, migration)
+            self._deps.pool.submit(self._launch_quietly, context, task, migration)
         return migration
 
     def check_migrate(
@@ -121,6 +139,8 @@ class Manager(conductor.Conductor):
         *,
         block_migration: bool | None,
         disk_over_commit: bool,
+        zone: str | None = None,
+        policy: dict[str, str] | None = None,
     ) -> list[objects.CheckResult]:
         """Check a live migration without beginning it."""
         return dry_run.table(
@@ -130,6 +150,8 @@ class Manager(conductor.Conductor):
             host,
             block_migration=block_migration,
             disk_over_commit=disk_over_commit,
+            zone=zone,
+            policy=policy or {},
         )
 
     def abort_migration(self, context: Context, server: str, migration: str) -> None:
@@ -150,6 +172,14 @@ class Manager(conductor.Conductor):
     def resolve_move(self, context: Context, server: str, migration: str) -> objects.Resolution:
         """Settle a live migration that ended in error."""
         return resolve.resolve(self._deps, context, server, migration)
+
+    def audit(self, context: Context, host: str | None) -> list[objects.Finding]:
+        """Compare hosts and records now."""
+        del context
+        if host is not None:
+            with self._deps.database.read() as tx:
+                liveness.node(self._deps, tx, host)
+        return audits.audit(self._deps, host)
 
     def set_limits(
         self, context: Context, *, max_outbound: int | None, max_inbound: int | None
@@ -204,6 +234,8 @@ class Manager(conductor.Conductor):
         with self._deps.database.write() as tx:
             services.report(tx, service, self._deps.clock.now())
             over = hosts.report(tx, node) if node is not None else {}
+        if node is not None:
+            self._news.add(node.host)
         if over:
             LOG.warning("%s is %s; it gets no more servers", service.host, claims.too_much(over))
 
@@ -261,19 +293,21 @@ class Manager(conductor.Conductor):
             self._deps, service, disabled=disabled, reason=reason, forced_down=forced_down
         )
 
-    def _place(
-        self, context: Context, instance: objects.Instance, requested_host: str | None
-    ) -> None:
-        try:
-            servers.place(self._deps, context, instance, requested_host)
-        finally:
-            self._placing.pop(instance.uuid, None)
+    def _seek(self, context: Context, instance: objects.Instance) -> None:
+        """Look for a host in the background."""
+        self._placing[instance.uuid] = instance.generation
+        self._deps.pool.submit(self._place, context, instance)
 
-    def _launch(
-        self, context: Context, instance: objects.Instance, migration: objects.Migration
-    ) -> None:
+    def _place(self, context: Context, instance: objects.Instance) -> None:
+        try:
+            building.place(self._deps, context, instance)
+        finally:
+            # By now it may be sought for again: one host has refused already.
+            if self._placing.get(instance.uuid) == instance.generation:
+                del self._placing[instance.uuid]
+
+    def _launch(self, task: LiveMigrationTask, migration: objects.Migration) -> None:
         """Check and queue the move; what speaks against it ends in its row, and is raised."""
-        task = LiveMigrationTask(self._deps, context, instance, migration)
         try:
             task.execute()
         except errors.Error as error:
@@ -319,11 +353,11 @@ class Manager(conductor.Conductor):
             LOG.info("migration %s: left as it is: %s", migration.uuid, decided)
 
     def _launch_quietly(
-        self, context: Context, instance: objects.Instance, migration: objects.Migration
+        self, context: Context, task: LiveMigrationTask, migration: objects.Migration
     ) -> None:
         contexts.adopt(context)
         try:
-            self._launch(context, instance, migration)
+            self._launch(task, migration)
         except errors.Error as refusal:
             LOG.debug("migration %s: %s", migration.uuid, refusal)
         except Exception:

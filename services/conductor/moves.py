@@ -12,13 +12,16 @@ from common import errors
 from common import ids
 from common import migration_policy
 from common import objects
+from common import reasons
 from common import states
+from common.db import candidates
 from common.db import claims
 from common.db import journal
 from common.db import moves
 from common.db import servers
 from services.conductor import checks as own
 from services.conductor import liveness
+from services.conductor import placement
 from services.conductor import servers as stationary
 
 if TYPE_CHECKING:
@@ -41,7 +44,7 @@ def lease(deps: Deps) -> datetime.datetime:
     return deps.clock.now() + datetime.timedelta(seconds=deps.conf.conductor.lease)
 
 
-def begin(
+def begin(  # noqa: PLR0913 - all that a request says
     deps: Deps,
     context: Context,
     server: str,
@@ -50,11 +53,12 @@ def begin(
     block_migration: bool | None,
     disk_over_commit: bool,
     policy: dict[str, str],
+    zone: str | None,
 ) -> tuple[objects.Instance, objects.Migration]:
     """Take the server for a move: task, row and the source's claim, all at once."""
     with deps.database.write() as tx:
         before = servers.get(tx, server)
-        checks.require(own.MOVE, own.Wish(deps, tx, before, host))
+        checks.require(own.MOVE, own.Wish(deps, tx, before, host, zone))
         instance = servers.change(
             tx,
             server,
@@ -120,11 +124,12 @@ def settle(deps: Deps, tx: Tx, migration: objects.Migration, power: int | None) 
     """Make server and allocations agree with how the move ended."""
     instance = servers.get(tx, migration.instance_uuid)
     changes: dict[str, object] = {"task_state": None, "progress": 0}
+    _remember(tx, migration)
     if migration.status == states.Move.COMPLETED:
         claims.release(tx, migration.uuid)
         destination = liveness.node(deps, tx, str(migration.destination))
         changes["host"] = destination.host
-        changes["availability_zone"] = destination.availability_zone
+        changes |= placement.arrived(instance, destination.availability_zone)
     if migration.status in STAYS:
         put_back(tx, migration)
     if power is not None:
@@ -133,6 +138,17 @@ def settle(deps: Deps, tx: Tx, migration: objects.Migration, power: int | None) 
     journal.finish(
         tx, migration.request_id, instance.uuid, deps.clock.now(), migration.error_message
     )
+
+
+def _remember(tx: Tx, migration: objects.Migration) -> None:
+    """Count for or against the destination how a move to it ended."""
+    if migration.destination is None:
+        return
+    claims.lock(tx, [migration.source, migration.destination])
+    if migration.status == states.Move.COMPLETED:
+        candidates.forget_failures(tx, migration.destination)
+    if migration.status == states.Move.FAILED:
+        candidates.count_failure(tx, migration.destination)
 
 
 def put_back(tx: Tx, migration: objects.Migration) -> None:
@@ -169,6 +185,7 @@ def fail(
             error_message=error.message,
             failed_step=failed_step,
             failed_host=failed_host,
+            reasons=reasons.read(error.facts) or None,
         )
         settle(deps, tx, after, None)
     LOG.warning("migration %s: %s%s", after.uuid, after.status, _why(after))

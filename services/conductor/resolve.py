@@ -22,6 +22,8 @@ from common.db import servers
 from services.conductor import evidence
 from services.conductor import liveness
 from services.conductor import moves as moving
+from services.conductor import placement
+from services.conductor import refusals
 from services.conductor import servers as stationary
 
 if TYPE_CHECKING:
@@ -94,7 +96,7 @@ def _unsettled(tx: Tx, instance: objects.Instance, key: str) -> objects.Migratio
     if not claims.held(tx, key):
         raise errors.WrongState(f"migration {key} has nothing to resolve: it was resolved already")
     if instance.task_state is not None:
-        raise stationary.wrong_state(instance, STEP, "task_state", instance.task_state)
+        raise refusals.wrong_state(instance, STEP, "task_state", instance.task_state)
     return migration
 
 
@@ -174,15 +176,15 @@ def _settle(case: Case, found: Found, step: objects.MigrationStep) -> None:
             moving.put_back(tx, case.migration)
         else:
             claims.release(tx, case.migration.uuid)
-        node = liveness.node(deps, tx, found.host)
+        zone = liveness.node(deps, tx, found.host).availability_zone
         servers.change(
             tx,
             instance.uuid,
             expect={"generation": instance.generation, "task_state": None},
-            host=node.host,
-            availability_zone=node.availability_zone,
+            host=found.host,
             power_state=power,
             vm_state=vm_state,
+            **placement.arrived(instance, zone),
         )
         _finish(case, tx, step.replace(state=states.StepState.DONE))
 

@@ -9,6 +9,7 @@ from common import context
 from common import errors
 from common import states
 from tests import races
+from tests import waiting
 
 
 def resolve(stage, move):
@@ -181,7 +182,7 @@ def test_only_a_delete_is_done_before(stage, at_destination):
 
     stage.operate(uuid, "delete")
 
-    assert [] == stage.world.running(uuid)
+    waiting.until(lambda: not stage.world.running(uuid), "both hosts have removed it")
 
 
 def test_what_is_not_in_error_has_nothing_to_resolve(stage):

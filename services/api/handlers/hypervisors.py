@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING
 
 from common import errors
 from common.db import claims
+from common.db import findings
 from common.db import servers
 from services.api import paging
 from services.api import versions
 from services.api.handlers import find
 from services.api.schemas import parts
-from services.api.views import fields
 from services.api.views import hosts as views
+from services.api.views import migrations
 
 if TYPE_CHECKING:
     from common import objects
     from common.db.engine import Tx
     from services.api.calls import Call
-    from services.api.calls import JSON
+    from services.api.route import JSON
 
 BY_UUID: versions.Version = (2, 53)
 PAGED: versions.Version = (2, 33)
@@ -34,6 +35,7 @@ SUMS = (
     "local_gb",
     "local_gb_used",
     "running_vms",
+    "current_workload",
 )
 
 
@@ -97,26 +99,10 @@ def show_statistics(call: Call) -> JSON:
         nodes = find.all_hosts(call, tx)
     total: dict[str, Any] = {name: sum(getattr(node, name) for node in nodes) for name in SUMS}
     total["count"] = len(nodes)
-    total["current_workload"] = 0
     total["free_ram_mb"] = total["memory_mb"] - total["memory_mb_used"]
     total["free_disk_gb"] = total["local_gb"] - total["local_gb_used"]
     total["disk_available_least"] = sum(node.disk_available_least or 0 for node in nodes)
     return {"hypervisor_statistics": total}
-
-
-def list_zones(call: Call) -> JSON:
-    """Give the zones that hosts belong to."""
-    return {"availabilityZoneInfo": [_zone(name, nodes, None) for name, nodes in _zones(call)]}
-
-
-def list_zones_detail(call: Call) -> JSON:
-    """Give the zones with their hosts."""
-    return {
-        "availabilityZoneInfo": [
-            _zone(name, nodes, {node.host: _heart(node) for node in nodes})
-            for name, nodes in _zones(call)
-        ]
-    }
 
 
 def list_hosts(call: Call) -> JSON:
@@ -129,10 +115,34 @@ def list_hosts(call: Call) -> JSON:
 
 def show_host(call: Call, host: str) -> JSON:
     """Give all that is known of one host; a route of our own."""
+    options = call.parts.conf.service
     with call.parts.database.read() as tx:
         node = find.host(call, tx, host)
         used = claims.usage(tx, host)
-    return {"host": views.host(node, used.get(host, {}))}
+        found = findings.look(
+            tx,
+            call.parts.clock.now(),
+            options.down_after,
+            findings.SETTLED * options.heartbeat,
+            [host],
+        )
+    told = [finding.sentence for finding in found]
+    return {"host": views.whole_host(node, used.get(host, {}), told)}
+
+
+def audit_host(call: Call, host: str) -> JSON:
+    """Compare one host with the records, put right what is ours, and give all that was found."""
+    return _audit(call, host)
+
+
+def audit_hosts(call: Call) -> JSON:
+    """Compare all hosts with the records, put right what is ours, and give all that was found."""
+    return _audit(call, None)
+
+
+def _audit(call: Call, host: str | None) -> JSON:
+    found = call.parts.conductor.audit(call.context, host)
+    return {"findings": [migrations.record(finding) for finding in found]}
 
 
 def _list(call: Call, *, detail: bool) -> JSON:
@@ -187,31 +197,3 @@ def _on(tx: Tx, nodes: list[objects.ComputeNode]) -> dict[str, list[dict[str, st
     for server in servers.find(tx, host=list(found)):
         found[str(server.host)].append({"uuid": server.uuid, "name": server.name})
     return found
-
-
-def _zones(call: Call) -> list[tuple[str, list[objects.ComputeNode]]]:
-    zones: dict[str, list[objects.ComputeNode]] = {}
-    with call.parts.database.read() as tx:
-        for node in find.all_hosts(call, tx):
-            zones.setdefault(node.availability_zone, []).append(node)
-    return sorted(zones.items())
-
-
-def _zone(
-    name: str, nodes: list[objects.ComputeNode], hosts: dict[str, Any] | None
-) -> dict[str, Any]:
-    usable = [node for node in nodes if node.service and not node.service.disabled]
-    return {"zoneName": name, "zoneState": {"available": bool(usable)}, "hosts": hosts}
-
-
-def _heart(node: objects.ComputeNode) -> dict[str, Any]:
-    service = node.service
-    if service is None:
-        return {}
-    return {
-        service.binary: {
-            "available": service.up,
-            "active": not service.disabled,
-            "updated_at": fields.micros(service.updated_at),
-        }
-    }

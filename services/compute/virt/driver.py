@@ -34,7 +34,8 @@ class Guest(NamedTuple):
 class Capacity(NamedTuple):
     """What the host has, in cores, MiB and GiB, and what was measured.
 
-    disk_available_least is what stays free when every thin disk is full.
+    disk_available_least is what stays free when every thin disk is full;
+    `storage` is the same on hosts that keep their guests' disks in one place.
     """
 
     facts: objects.HostFacts
@@ -43,6 +44,7 @@ class Capacity(NamedTuple):
     local_gb: int
     disk_available_least: int
     running_vms: int
+    storage: str
     usage: objects.HostUsage
 
 

@@ -17,7 +17,7 @@ depends_on = None
 # Table: the columns that it gets.
 ADDED = {
     "compute_nodes": ["usage"],
-    "servers": ["hints", "fault_reasons"],
+    "servers": ["hints", "placement", "fault_reasons"],
     "migrations": ["reasons"],
 }
 
@@ -48,6 +48,11 @@ def upgrade() -> None:
     op.add_column(
         "compute_nodes", sa.Column("failures", sa.Integer(), nullable=False, server_default="0")
     )
+    op.add_column(
+        "compute_nodes",
+        sa.Column("storage", sa.String(length=36), nullable=False, server_default=""),
+    )
+    op.create_index(op.f("ix_compute_nodes_storage"), "compute_nodes", ["storage"])
     op.add_column("compute_nodes", sa.Column("failed_at", columns.Moment(), nullable=True))
     for table, names in ADDED.items():
         for name in names:

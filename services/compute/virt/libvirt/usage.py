@@ -30,10 +30,10 @@ def capacity(
         space = disks.space(here.instances, foreign.owners(others))
         _model, memory_mb, cpus, *_rest = opened.getInfo()
         running = opened.numOfDomains()
+        storage = disks.identity(here.instances, ids.new())
         found = objects.HostUsage(
             memory_free_mb=free_memory(),
             disk_free_mb=space.free // disks.MIB,
-            storage=disks.identity(here.instances, ids.new()),
             disks=[_disk(disk) for disk in largest(space)],
             guests=[_guest(guest) for guest in guests.every(opened) if guest.run_token],
             foreign=[one.guest for one in others],
@@ -47,6 +47,7 @@ def capacity(
         local_gb=space.total // disks.GIB,
         disk_available_least=space.least // disks.GIB,
         running_vms=running,
+        storage=storage,
         usage=found,
     )
 

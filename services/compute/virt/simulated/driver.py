@@ -173,7 +173,8 @@ class Driver(driver.Driver):
         if data.is_shared:
             return data
         with self._world.lock:
-            if _folder(instance) in self._host.files:
+            mine = self._made.get(data.migration_uuid) == _folder(instance)
+            if not mine and _folder(instance) in self._host.files:
                 raise errors.DiskExists(
                     f"{self._conf.host} has files of server {instance.uuid} already"
                 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING
 
 from common import objects
@@ -26,7 +27,6 @@ def capacity(conf: ConfigOpts, world: worlds.World, host: worlds.Host) -> driver
     found = objects.HostUsage(
         memory_free_mb=max(size.memory_mb - used, 0),
         disk_free_mb=free // MIB,
-        storage=host.storage or host.name,
         disks=growing,
         guests=[
             objects.HostGuest(
@@ -51,6 +51,7 @@ def capacity(conf: ConfigOpts, world: worlds.World, host: worlds.Host) -> driver
         local_gb=size.disk_gb,
         disk_available_least=(free - sum(disk.may_grow_bytes for disk in growing)) // GIB,
         running_vms=sum(guest.power in worlds.ALIVE for guest in guests),
+        storage=str(uuid.uuid5(uuid.NAMESPACE_DNS, host.storage or host.name)),
         usage=found,
     )
 

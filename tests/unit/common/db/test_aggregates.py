@@ -3,6 +3,7 @@ import pytest
 from common import errors
 from common import states
 from common.db import aggregates
+from common.db import candidates
 from common.db import claims
 from common.db import hosts
 from common.db import servers
@@ -112,7 +113,7 @@ def test_a_zone_of_an_aggregate_goes_before_the_configured_one(fleet):
 
         assert ["west", "nova"] == [host.availability_zone for host in found]
         assert "west" == hosts.get(tx, "host1", factories.NOW, 30).availability_zone
-        assert ["west", "nova"] == [room.zone for room in hosts.rooms(tx, factories.NOW, 30)]
+        assert ["west", "nova"] == [room.zone for room in candidates.rooms(tx, factories.NOW, 30)]
 
 
 def test_a_host_is_not_in_two_zones(fleet):
@@ -232,5 +233,5 @@ def test_a_claim_holds_to_the_ratio_of_the_aggregate(fleet):
         number = make(tx, cpu_allocation_ratio="0.5")
         aggregates.add_host(tx, number, "host1")
 
-        with pytest.raises(errors.NoRoom, match="2 of 2 vCPUs free"):
+        with pytest.raises(errors.NoRoom, match="2 free of 2"):
             claims.claim(tx, "host1", "vm", {claims.VCPU: 3})

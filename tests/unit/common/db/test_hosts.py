@@ -1,6 +1,7 @@
 import pytest
 
 from common import errors
+from common.db import candidates
 from common.db import claims
 from common.db import hosts
 from common.db import services
@@ -20,7 +21,12 @@ def test_the_newest_report_counts(database):
 
 def test_used_is_promised_and_reserved(database):
     """Nova's meaning of the *_used numbers: what the host keeps counts too."""
-    node = factories.node(reserved_host_memory_mb=256, reserved_host_cpus=1, reserved_host_disk_mb=1025, cpu_allocation_ratio=4.0)
+    node = factories.node(
+        reserved_host_memory_mb=256,
+        reserved_host_cpus=1,
+        reserved_host_disk_mb=1025,
+        cpu_allocation_ratio=4.0,
+    )
     with database.write() as tx:
         hosts.report(tx, node)
         claims.claim(tx, "host1", "vm", claims.amounts(factories.flavor(swap_mb=1)))
@@ -66,7 +72,7 @@ def test_rooms_tell_what_the_scheduler_asks(database):
         services.report(tx, factories.service("b", disabled=True, disabled_reason="fan"), NOW)
         claims.claim(tx, "b", "vm", {claims.MEMORY_MB: 96})
 
-        silent, room = hosts.rooms(tx, NOW, 30)
+        silent, room = candidates.rooms(tx, NOW, 30)
 
     assert (False, None) == (silent.up, silent.silent)
     assert ("east", True, 0, True, "fan") == (

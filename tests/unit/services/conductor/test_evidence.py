@@ -1,4 +1,5 @@
 import itertools
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from services.conductor import evidence
 RUN = "run"
 Power = states.Power
 # What a host may have: name, and the answer of its hypervisor.
-HAS = {
+HAS: dict[str, dict[str, Any]] = {
     "runs": {"power_state": Power.RUNNING, "run_token": RUN},
     "paused": {"power_state": Power.PAUSED, "run_token": RUN},
     "half": {"power_state": Power.NOSTATE, "run_token": RUN},
