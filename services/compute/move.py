@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import logging
 import threading
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
+# What must be left of a lease, for all that hosts' clocks differ.
+SPARE = datetime.timedelta(seconds=10)
 POLL = 0.25  # seconds between looks at the hypervisor's job, unless it tells something
 FINISH = 300  # seconds for which a destination is asked for the guest that it has
 CLEAN = 300  # seconds for which a destination is asked to clean up after a failed move
@@ -102,7 +105,7 @@ class Move:
     def _go(self) -> None:
         """Begin at the beginning, or where an earlier process of this host has left off."""
         status = states.Move(self._migration.status)
-        if status == states.Move.PREPARING:
+        if status == states.Move.PREPARING and (self._leased() or not self._begun()):
             self._first()
             return
         LOG.info("migration %s: taken up again while %s", self._migration.uuid, status)
@@ -112,6 +115,17 @@ class Move:
             self._hand_over(ARRIVED)
             return
         self._steer()
+
+    def _leased(self) -> bool:
+        """Tell whether the lease of the order to begin lasts for a while yet."""
+        until = self._migration.lease_until
+        return until is not None and until - self._deps.clock.now() > SPARE
+
+    def _begun(self) -> bool:
+        """Tell whether an earlier process has begun the job, and ended before it was heard."""
+        if self._look() is not None:
+            return True
+        return self._deps.threads.native(self._deps.driver.guest, self._instance.uuid) is None
 
     def _first(self) -> None:
         if not self._prepare():
@@ -173,7 +187,13 @@ class Move:
         return True
 
     def _begin(self) -> None:
-        """Report that it runs; when another has decided meanwhile, take the preparation back."""
+        """Report that it runs; when another has decided meanwhile, take the preparation back.
+
+        While the lease lasts nobody decides about it but this host: nothing is waited for.
+        """
+        if self._leased():
+            self._tell_soon(states.Move.RUNNING, {states.Move.PREPARING})
+            return
         try:
             self._tell(states.Move.RUNNING, {states.Move.PREPARING})
         except errors.StaleWrite:
@@ -273,7 +293,7 @@ class Move:
         self._journal.ended("migrate")
         destination = str(self._migration.destination)
         self._journal.begin("post_live_migration_at_destination", destination)
-        self._tell(states.Move.POST_MIGRATING, {states.Move.RUNNING, states.Move.POSTCOPY})
+        self._tell_soon(states.Move.POST_MIGRATING, {states.Move.RUNNING, states.Move.POSTCOPY})
         power = self._finish()
         self._journal.ended("post_live_migration_at_destination")
         self._leave()
@@ -351,6 +371,12 @@ class Move:
             failed_step=step.step if step else None,
             failed_host=step.host if step else self._migration.source,
         )
+
+    def _tell_soon(self, status: states.Move, expected: set[states.Move]) -> None:
+        """Report a change that decides nothing, with the next progress or the next report."""
+        report = self._journal.report(status, expected, self._deps.conf.host)
+        self._deps.reporter.soon(report)
+        self._migration = self._migration.replace(status=status)
 
     def _tell(self, status: states.Move, expected: set[states.Move], **facts: object) -> None:
         report = self._journal.report(status, expected, self._deps.conf.host, **facts)

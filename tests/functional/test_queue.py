@@ -278,13 +278,24 @@ def test_repeated_end_gives_the_same_answer(stage):
     assert ended == again
 
 
+def test_reports_on_the_way_come_with_the_next(stage):
+    """A move whose beginning was never heard ends all the same, and a late word changes nothing."""
+    guest = stage.boot()
+    ended = stage.ended(stage.migrate(guest.uuid, "host2"))
+    late = report(ended, states.Move.RUNNING, [states.Move.PREPARING])
+
+    stage.conductor.move_progress(context.admin(), "host1", [], [], [late])
+
+    assert ended == stage.move(ended.uuid)
+
+
 def test_late_progress_changes_nothing(stage):
     """A move that is over has the progress that it had."""
     guest = stage.boot()
     ended = stage.ended(stage.migrate(guest.uuid, "host2"))
     late = objects.MigrationProgress(migration_uuid=ended.uuid, percent=7)
 
-    stage.conductor.move_progress(context.admin(), "host1", [late], [])
+    stage.conductor.move_progress(context.admin(), "host1", [late], [], [])
     stage.ended(stage.migrate(guest.uuid, "host1"))
 
     assert ended.progress == stage.move(ended.uuid).progress
