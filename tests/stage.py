@@ -45,11 +45,12 @@ def running(
     *,
     shared_storage: bool = False,
     hosts: Sequence[str] = HOSTS,
+    each: Mapping[str, Mapping[str, object]] | None = None,
     **options: object,
 ) -> Iterator[Stage]:
     """Run all services, with every host up, while the block lasts."""
     with together.running(
-        folder, hosts, {**OPTIONS, **options}, shared_storage=shared_storage
+        folder, hosts, {**OPTIONS, **options}, shared_storage=shared_storage, each=each
     ) as services:
         bus = buses.Bus(load.private({"transport_url": "fake://"}))
         stage = Stage(services, bus, hosts, shared=shared_storage)
