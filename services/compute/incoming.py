@@ -45,3 +45,11 @@ def undo(deps: Deps, instance: objects.Instance, migration: objects.Migration) -
     """Remove what this attempt made here, and nothing else."""
     deps.threads.native(deps.driver.undo, instance, migration.data)
     LOG.info("migration %s: nothing of it is left here", migration.uuid)
+
+
+def let_go(deps: Deps, instance: objects.Instance, migration: objects.Migration) -> int:
+    """End the dead streams over which the guest waits here, so that it takes a new one."""
+    ended = deps.threads.native(deps.driver.let_go, instance, migration.data)
+    if ended:
+        LOG.info("migration %s: %d dead streams ended here", migration.uuid, ended)
+    return ended

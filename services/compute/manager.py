@@ -116,6 +116,13 @@ class Manager(compute.Compute):
         del context
         incoming.undo(self._deps, instance, migration)
 
+    def let_go_live_migration(
+        self, context: Context, instance: objects.Instance, migration: objects.Migration
+    ) -> int:
+        """End dead streams of a guest that waits here."""
+        del context
+        return incoming.let_go(self._deps, instance, migration)
+
     def abort_live_migration(self, context: Context, migration: str) -> None:
         """Stop a move from here."""
         del context

@@ -17,6 +17,7 @@ from rpc import broker
 from rpc import service
 from rpc.bus import Bus
 from rpc.scheduler import Scheduler
+from services.conductor import leftovers
 from services.conductor import lost
 from services.conductor import queue
 from services.conductor.deps import Deps
@@ -78,11 +79,13 @@ def running(
 
 
 def _tick(deps: Deps, manager: Manager, stop: threading.Event) -> None:
+    undone = leftovers.Leftovers(deps)
     while not stop.wait(deps.conf.conductor.tick):
         try:
             manager.renew()
             queue.tick(deps)
             lost.tick(deps)
+            undone.tick()
         except errors.Error as trouble:
             LOG.warning("moves and servers are looked at again in a moment: %s", trouble)
         except Exception:

@@ -31,6 +31,10 @@ from services.compute.virt.libvirt import streams
 from services.compute.virt.libvirt import trouble
 from services.compute.virt.libvirt import xml
 
+# Seconds for a destination to take a connection.
+REACH = 3.0
+# Seconds without a byte after which a stream of a guest that waits for memory is dead.
+SILENCE = 2.0
 REMOVE = (
     libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
     | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
@@ -255,14 +259,38 @@ class Driver(driver.Driver):
         agreed = self.terms(instance, data, policy)
         return self._moves.recover(instance, data, agreed.policy)
 
-    def let_go(self, uuid: str) -> None:
-        """End the dead streams of a guest that waits for memory here."""
+    def let_go(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> int:
+        """End the dead streams of a guest that waits for memory here, if it came by this move."""
+        uuid = instance.uuid
+        if records.read(self._here.instances, records.Role.COMING, data.migration_uuid) is None:
+            return 0
         opened = self._link.get()
         with trouble.told(f"end the dead stream of server {uuid}"):
             domain = guests.find(opened, uuid)
-            pid = guests.pid(domain) if domain is not None and guests.halved(domain) else None
-        if pid is not None:
-            streams.let_go(pid)
+            pid = guests.pid(domain) if domain is not None and domain.isActive() else None
+        return 0 if pid is None else streams.let_go(pid, SILENCE)
+
+    def traffic(self, uuid: str) -> frozenset[streams.Stream]:
+        """Count what went over the guest's migration streams, as the kernel knows it."""
+        opened = self._link.get()
+        with trouble.told(f"look at the streams of server {uuid}"):
+            domain = guests.find(opened, uuid)
+            pid = guests.pid(domain) if domain is not None else None
+        return frozenset() if pid is None else streams.migrating(pid)
+
+    def reaches(self, data: objects.LibvirtLiveMigrateData) -> bool:
+        """Tell whether the destination's libvirt takes a connection."""
+        return streams.answers(data.destination_address, self._here.scheme, REACH)
+
+    def cut_off(self, uuid: str) -> int:
+        """End the streams of the guest's move while it still copies."""
+        opened = self._link.get()
+        with trouble.told(f"end the streams of server {uuid}"):
+            domain = guests.find(opened, uuid)
+            if domain is None or guests.halved(domain):
+                raise errors.WrongState(f"no move of server {uuid} copies from this host")
+            pid = guests.pid(domain)
+        return 0 if pid is None else streams.end(streams.migrating(pid), pid)
 
     def job(self, uuid: str) -> objects.MigrationProgress | None:
         """Ask how far the guest's running move is."""

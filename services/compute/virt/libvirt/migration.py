@@ -286,7 +286,7 @@ class Migration:
         with trouble.told(f"end the dead stream of server {uuid}"):
             domain = opened.lookupByUUIDString(uuid)
             pid = guests.pid(domain)
-            if pid is not None and streams.let_go(pid):
+            if pid is not None and streams.end(streams.migrating(pid), pid):
                 return
             try:
                 domain.abortJobFlags(libvirt.VIR_DOMAIN_ABORT_JOB_POSTCOPY)

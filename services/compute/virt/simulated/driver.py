@@ -264,19 +264,39 @@ class Driver(driver.Driver):
         policy: objects.MigrationPolicy,
     ) -> driver.JobEnd:
         """Go on with a broken move once the link is back."""
-        del data, policy
+        del data
         self._trip("recover")
         running = self._broken.get(instance.uuid)
         if running is None:
             raise errors.WrongState(f"no broken move of server {instance.uuid} waits here")
         if {self._host.name, self._peers[instance.uuid].name} & self._world.cut:
             return job.halved("the destination does not answer; the guest waits for it")
+        running.bandwidth = int(policy.bandwidth)
         self._jobs[instance.uuid] = running
         return self._finish_job(instance.uuid, running)
 
-    def let_go(self, uuid: str) -> None:
+    def let_go(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> int:
         """Do nothing: a simulated link is cut for both ends at once."""
-        del uuid
+        del instance, data
+        self._trip("let_go")
+        return 0
+
+    def traffic(self, uuid: str) -> object:
+        """Tell how much was copied; nothing more, while the link is cut."""
+        running = self._jobs.get(uuid)
+        return None if running is None else running.sent
+
+    def reaches(self, data: objects.LibvirtLiveMigrateData) -> bool:
+        """Tell whether the link to the destination is whole."""
+        return not {self._host.name, data.destination_address} & self._world.cut
+
+    def cut_off(self, uuid: str) -> int:
+        """Make the guest's move fail for want of a link."""
+        running = self._moving(uuid)
+        if running.post_copy:
+            raise errors.WrongState(f"the move of server {uuid} is in post-copy: it can only go on")
+        running.cut_off.set()
+        return 1
 
     def job(self, uuid: str) -> objects.MigrationProgress | None:
         """Tell how far the guest's move is."""

@@ -23,7 +23,7 @@ def test_only_migration_streams_of_the_guest_are_meant():
 
 def test_process_without_streams_loses_none():
     """A guest whose stream is gone already is left alone."""
-    assert 0 == streams.let_go(2**22 + 1)
+    assert 0 == streams.let_go(2**22 + 1, 1.0)
 
 
 def test_only_who_listens_answers(monkeypatch):
