@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 LOOK = 1.0  # seconds between looks at the streams
-# Seconds that the hypervisor gets to do as it was told to, before its streams are ended.
-OBEY = 5.0
+# Seconds without a byte after which the streams of a move that is aborted are ended: on its way
+# to an abort a hypervisor may wait for them with the guest standing still.
+STILL = 2.0
+OBEY = 10.0  # seconds after which they are ended whatever goes over them
 
 
 class Link:
@@ -61,13 +63,11 @@ class Link:
 
     def explain(self, ended: JobEnd, aborted: str | None) -> errors.Error:
         """Say why the guest stayed: somebody wanted it, the link broke, or what was told."""
+        if self.lost is None and not self.answers():
+            self.lost = f"the link between {self.name} broke: {ended.reason}"
         if ended.cancelled or aborted is not None:
             return errors.MoveAborted(aborted or ended.reason)
-        if self.lost is not None:
-            return errors.LinkLost(f"{self.lost}; its streams were ended")
-        if not self.answers():
-            return errors.LinkLost(f"the link between {self.name} broke: {ended.reason}")
-        return errors.MoveFailed(ended.reason)
+        return errors.LinkLost(self.lost) if self.lost else errors.MoveFailed(ended.reason)
 
     @property
     def name(self) -> str:
@@ -90,8 +90,8 @@ class Link:
             self._mark, self._since = mark, now
         if self._handed_over:
             return
-        if self._aborted_at is not None and now - self._aborted_at >= OBEY:
-            self._end("the hypervisor does not abort the move")
+        if self._disobeyed(now):
+            self._end("it is aborted, and the hypervisor does not end it")
         elif now - self._since >= self._limit and not self.answers():
             seconds = self._deps.clock.monotonic() - self._since
             self.lost = (
@@ -99,6 +99,12 @@ class Link:
                 f"and {self._migration.destination} does not answer"
             )
             self._end(self.lost)
+
+    def _disobeyed(self, now: float) -> bool:
+        if self._aborted_at is None:
+            return False
+        still = now - max(self._aborted_at, self._since)
+        return still >= STILL or now - self._aborted_at >= OBEY
 
     def _end(self, why: str) -> None:
         try:

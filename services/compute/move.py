@@ -357,6 +357,11 @@ class Move:
     def _roll_back(self) -> None:
         destination = str(self._migration.destination)
         with self._journal.step("rollback_live_migration_at_destination", destination):
+            if self._link.lost is not None:
+                raise errors.Unavailable(
+                    f"{destination} is not asked over a dead link; the conductor asks it until "
+                    "it answers"
+                )
             self._clean()
 
     @tenacity.retry(

@@ -48,7 +48,10 @@ class Recovery:
             _sleep(LOOK)
 
     def begin(self, policy: objects.MigrationPolicy) -> Job[JobEnd]:
-        """Have the destination let its dead stream go, and go on over a new one."""
+        """Have the destination let its dead stream go, and go on over a new one.
+
+        WrongState when the destination would only lose by it.
+        """
         self._let_go()
         LOG.info("migration %s: try %d to go on", self._migration.uuid, self._tries)
         return self._deps.threads.start(
@@ -56,9 +59,11 @@ class Recovery:
         )
 
     def _let_go(self) -> None:
-        """A destination that cannot be asked may have noticed by itself."""
+        """Make the destination ready; one that cannot be asked may have noticed by itself."""
         try:
             self._destination.let_go_live_migration(self._context, self._instance, self._migration)
+        except errors.WrongState:
+            raise
         except errors.Error as refusal:
             LOG.info("migration %s: not let go: %s", self._migration.uuid, refusal)
 

@@ -209,7 +209,8 @@ class Driver(abc.ABC):
 
         A destination may not notice a link that went silent, and then takes
         no new one. Only a stream of this move over which nothing goes is
-        ended, so nothing is lost by it; gives how many there were.
+        ended, so nothing is lost by it; gives how many there were. WrongState,
+        ending nothing, when only the old stream can still help the guest.
         """
 
     @abc.abstractmethod

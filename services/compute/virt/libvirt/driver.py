@@ -27,14 +27,13 @@ from services.compute.virt.libvirt import preparation
 from services.compute.virt.libvirt import reach
 from services.compute.virt.libvirt import records
 from services.compute.virt.libvirt import settings
+from services.compute.virt.libvirt import silence
 from services.compute.virt.libvirt import streams
 from services.compute.virt.libvirt import trouble
 from services.compute.virt.libvirt import xml
 
 # Seconds for a destination to take a connection.
 REACH = 3.0
-# Seconds without a byte after which a stream of a guest that waits for memory is dead.
-SILENCE = 2.0
 REMOVE = (
     libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
     | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
@@ -268,15 +267,13 @@ class Driver(driver.Driver):
         with trouble.told(f"end the dead stream of server {uuid}"):
             domain = guests.find(opened, uuid)
             pid = guests.pid(domain) if domain is not None and domain.isActive() else None
-        return 0 if pid is None else streams.let_go(pid, SILENCE)
+        if pid is None:
+            return 0
+        return silence.let_go(pid, f"QEMU of server {uuid} on {self._here.host}")
 
     def traffic(self, uuid: str) -> frozenset[streams.Stream]:
         """Count what went over the guest's migration streams, as the kernel knows it."""
-        opened = self._link.get()
-        with trouble.told(f"look at the streams of server {uuid}"):
-            domain = guests.find(opened, uuid)
-            pid = guests.pid(domain) if domain is not None else None
-        return frozenset() if pid is None else streams.migrating(pid)
+        return self._moves.traffic(uuid)
 
     def reaches(self, data: objects.LibvirtLiveMigrateData) -> bool:
         """Tell whether the destination's libvirt takes a connection."""
@@ -284,13 +281,7 @@ class Driver(driver.Driver):
 
     def cut_off(self, uuid: str) -> int:
         """End the streams of the guest's move while it still copies."""
-        opened = self._link.get()
-        with trouble.told(f"end the streams of server {uuid}"):
-            domain = guests.find(opened, uuid)
-            if domain is None or guests.halved(domain):
-                raise errors.WrongState(f"no move of server {uuid} copies from this host")
-            pid = guests.pid(domain)
-        return 0 if pid is None else streams.end(streams.migrating(pid), pid)
+        return self._moves.cut_off(uuid)
 
     def job(self, uuid: str) -> objects.MigrationProgress | None:
         """Ask how far the guest's running move is."""

@@ -19,8 +19,6 @@ from typing import NamedTuple
 
 from oslo_log import log
 
-from services.compute.virt.libvirt import native
-
 LOG = log.getLogger(__name__)
 
 # Where libvirt's daemons listen, by the scheme in which they talk to each other.
@@ -70,18 +68,6 @@ def end(doomed: Iterable[Stream], pid: int) -> int:
         LOG.info("ending the stream %s to %s of process %s", stream.local, stream.remote, pid)
         _ss("--kill", "-tn", "src", stream.local, "dst", stream.remote)
     return len(ending)
-
-
-def let_go(pid: int, silence: float) -> int:
-    """End those migration streams of a QEMU over which nothing goes for `silence` seconds.
-
-    Gives how many there were; blocks for that time where there is any.
-    """
-    before = migrating(pid)
-    if not before:
-        return 0
-    native.Queue[None]().get(silence)
-    return end(before & migrating(pid), pid)
 
 
 def parse(listing: str, pid: int) -> Iterator[Stream]:

@@ -16,7 +16,11 @@ def host(database):
         hosts.report(
             tx,
             factories.node(
-                vcpus=1, memory_mb=1024, reserved_host_memory_mb=256, local_gb=10, disk_allocation_ratio=2.0
+                vcpus=1,
+                memory_mb=1024,
+                reserved_host_memory_mb=256,
+                local_gb=10,
+                disk_allocation_ratio=2.0,
             ),
         )
     return "host1"

@@ -20,7 +20,12 @@ def test_the_newest_report_counts(database):
 
 def test_used_is_promised_and_reserved(database):
     """Nova's meaning of the *_used numbers: what the host keeps counts too."""
-    node = factories.node(reserved_host_memory_mb=256, reserved_host_cpus=1, reserved_host_disk_mb=1025, cpu_allocation_ratio=4.0)
+    node = factories.node(
+        reserved_host_memory_mb=256,
+        reserved_host_cpus=1,
+        reserved_host_disk_mb=1025,
+        cpu_allocation_ratio=4.0,
+    )
     with database.write() as tx:
         hosts.report(tx, node)
         claims.claim(tx, "host1", "vm", claims.amounts(factories.flavor(swap_mb=1)))
