@@ -5,7 +5,7 @@ BIN := .venv/bin
 FAST := tests/architecture tests/unit tests/functional tests/replay
 
 .DEFAULT_GOAL := help
-.PHONY: proof help setup setup-sim demo demo-sim test check lint types imports fast coverage bench lab docs lock format clean
+.PHONY: proof help setup setup-sim demo demo-sim test check lint types imports fast coverage bench scale lab docs lock format clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -47,8 +47,11 @@ fast:
 coverage: ## the fast tests again, with the lines and branches that they miss
 	$(BIN)/pytest -q -n 2 --dist loadfile --cov --cov-report=term $(FAST)
 
-bench: setup ## measure: tables and JSON under .cache/bench (root)
-	@$(BIN)/python -m tests.benchmarks
+bench: setup ## measure: tables, JSON under .cache/bench; ONLY="idle drain" for some, WRITE=1 into doc (root)
+	@$(BIN)/python -m tests.benchmarks $(ONLY) $(if $(WRITE),--write)
+
+scale: setup ## simulated hosts on a real broker and database: HOSTS= TOPOLOGY= PARTS= MOVES= MINUTES= (root)
+	@$(BIN)/python -W ignore -m deploy.scale $(foreach word,HOSTS TOPOLOGY PARTS MOVES MINUTES,$(if $($(word)),--$(shell echo $(word) | tr A-Z a-z) $($(word))))
 
 lab: setup ## start the lab of two hosts; deploy/lab/lab down ends it (root)
 	@deploy/lab/lab up --hosts 2

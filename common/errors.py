@@ -102,6 +102,18 @@ class HostNotFound(NotFound):
     code = "host_not_found"
 
 
+class AggregateNotFound(NotFound):
+    """No aggregate has this number, or it has no such host."""
+
+    code = "aggregate_not_found"
+
+
+class GroupNotFound(NotFound):
+    """No server group has this id."""
+
+    code = "group_not_found"
+
+
 class ActionNotFound(NotFound):
     """The server has no action with this request id."""
 
@@ -132,10 +144,28 @@ class StaleWrite(Conflict):
     code = "stale_write"
 
 
+class Unresolved(Conflict):
+    """Nobody can tell which host has the guest; the sentence says what each has of it."""
+
+    code = "unresolved"
+
+
 class NoRoom(Conflict):
     """A claim does not fit the host's capacity; nothing was written."""
 
     code = "no_room"
+
+
+class GroupPolicy(NoRoom):
+    """A claim would break the policy of the server's group; nothing was written."""
+
+    code = "group_policy"
+
+
+class ZoneConflict(Conflict):
+    """A host would be in two zones, or a guest outside of its zone."""
+
+    code = "zone_conflict"
 
 
 class NoAddress(Conflict):
@@ -151,7 +181,7 @@ class HostUnsuitable(Invalid):
 
 
 class NoValidHost(Invalid):
-    """No host can take the guest; `facts["reasons"]` is {host: reason}."""
+    """No host can take the guest; `facts["reasons"]` is what common.reasons keeps."""
 
     code = "no_valid_host"
 

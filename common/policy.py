@@ -27,8 +27,11 @@ KNOWN = "@"
 # Rule: (who may by default, what it lets do).
 RULES: dict[str, tuple[str, str]] = {
     "known": (KNOWN, "read what every user may: flavors, images, networks, zones, limits"),
-    "servers:read": (OWNER, "see servers of one's project, their metadata and their actions"),
-    "servers:write": (OWNER, "create, change, operate and delete servers of one's project"),
+    "servers:read": (OWNER, "see servers and server groups of one's project"),
+    "servers:write": (
+        OWNER,
+        "create, change, operate and delete servers of one's project, and group them",
+    ),
     "servers:place": (ADMIN, "name the host of a new server"),
     "servers:move": (ADMIN, "move a server to another host, abort and watch its moves"),
     "migrations:read": (ADMIN, "see the moves of all servers"),
@@ -36,6 +39,9 @@ RULES: dict[str, tuple[str, str]] = {
     "services:read": (ADMIN, "see services and whether they are up"),
     "services:write": (ADMIN, "enable, disable and force down services"),
     "hosts:read": (ADMIN, "see hypervisors, hosts and what they have"),
+    "hosts:audit": (ADMIN, "compare hosts with the records and have these put right"),
+    "aggregates:read": (ADMIN, "see aggregates, their hosts and their metadata"),
+    "aggregates:write": (ADMIN, "make and remove aggregates, and change hosts and zones of them"),
     "flavors:write": (ADMIN, "create and delete flavors, and set their extra specs"),
     "networks:write": (ADMIN, "register and remove networks"),
 }

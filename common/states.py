@@ -82,6 +82,15 @@ class Kind(StrEnum):
     RESIZE = "resize"
 
 
+class Affinity(StrEnum):
+    """The policy of a server group; the soft ones are wishes only."""
+
+    TOGETHER = "affinity"
+    APART = "anti-affinity"
+    SOFT_TOGETHER = "soft-affinity"
+    SOFT_APART = "soft-anti-affinity"
+
+
 class Verdict(StrEnum):
     """What a pre-check says of a move."""
 

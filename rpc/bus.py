@@ -46,6 +46,9 @@ AWAY = (
     ConnectionError,
 )
 
+# Where a client keeps what sends its messages; no method of an interface is named so.
+CALLER = "_caller"
+
 NOBODY = messaging.Target(topic="nobody", version="1.0")
 
 
@@ -62,6 +65,7 @@ class Bus:
         set_defaults()
         self._transport = messaging.get_rpc_transport(load.messaging(), url=conf.transport_url)
         self._serializer = wire.Serializer()
+        self._callers: dict[type[interface.Interface], type[interface.Interface]] = {}
 
     def client(self, kind: type[I], server: str | None = None) -> I:
         """Make the calling half of an interface, for one server or for any of the topic."""
@@ -69,11 +73,11 @@ class Bus:
         client = messaging.get_rpc_client(
             self._transport, target, serializer=self._serializer, retry=0
         )
-        caller = _Caller(client, kind.TOPIC, server)
-        body: dict[str, Any] = {
-            name: _calling(caller, method) for name, method in interface.methods(kind).items()
-        }
-        return cast("I", type(f"{kind.__name__}Client", (kind,), body)())
+        if kind not in self._callers:
+            self._callers[kind] = _calling_half(kind)
+        made = self._callers[kind]()
+        vars(made)[CALLER] = _Caller(client, kind.TOPIC, server)
+        return cast("I", made)
 
     def serve(self, manager: interface.Interface, server: str, threads: int) -> messaging.RPCServer:
         """Make the serving half; `start()` and `stop()` it."""
@@ -155,12 +159,21 @@ class _Caller:
         return wire.open_answer(prepared.call(context, method.name, **values))
 
 
-def _calling(caller: _Caller, method: interface.Method) -> Callable[..., Any]:
+def _calling_half(kind: type[interface.Interface]) -> type[interface.Interface]:
+    """Make the class of an interface's clients: once, for a client is made for every message."""
+    body: dict[str, Any] = {
+        name: _calling(method) for name, method in interface.methods(kind).items()
+    }
+    return type(f"{kind.__name__}Client", (kind,), body)
+
+
+def _calling(method: interface.Method) -> Callable[..., Any]:
     def send(self: object, context: Context, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - any method's result
         bound = method.signature.bind(self, context, *args, **kwargs)
         bound.apply_defaults()
         values = dict(bound.arguments)
         del values["self"], values["context"]
+        caller: _Caller = vars(self)[CALLER]
         return caller.send(method, context, values)
 
     return send

@@ -93,7 +93,8 @@ class Compute(interface.Interface):
     ) -> objects.LibvirtLiveMigrateData:
         """Prepare the destination: base images, directory, target disks, bridges.
 
-        What fails is undone before the error goes back.
+        What fails is undone before the error goes back, and what is undone
+        meanwhile fails with WrongState. A repeat makes nothing twice.
         """
 
     @interface.call(since="1.0", timeout=120)
@@ -106,7 +107,21 @@ class Compute(interface.Interface):
     def rollback_live_migration_at_destination(
         self, context: Context, instance: objects.Instance, migration: objects.Migration
     ) -> None:
-        """Remove what this attempt created here and nothing else; never a running guest."""
+        """Remove what this attempt created here and nothing else; never a running guest.
+
+        From then on a preparation of this move makes nothing, however late it
+        comes. NoAnswer while one goes on: ask again.
+        """
+
+    @interface.call(since="1.0", timeout=60)
+    def leave_live_migration_source(
+        self, context: Context, instance: objects.Instance, migration: objects.Migration
+    ) -> None:
+        """Remove what a guest that was seen running elsewhere left here; never a running guest."""
+
+    @interface.call(since="1.0", timeout=20)
+    def observe_guest(self, context: Context, instance: objects.Instance) -> objects.GuestSeen:
+        """Say what this host has of a guest; changes nothing, and a repeat is another look."""
 
     @interface.call(since="1.0", timeout=20)
     def let_go_live_migration(

@@ -38,7 +38,7 @@ class Conductor(interface.Interface):
         """Make this the server's whole metadata."""
 
     @interface.call(since="1.0", timeout=180)
-    def live_migrate(
+    def live_migrate(  # noqa: PLR0913 - all that a request says
         self,
         context: Context,
         server: str,
@@ -48,11 +48,13 @@ class Conductor(interface.Interface):
         disk_over_commit: bool,
         policy: dict[str, str],
         wait: bool,
+        zone: str | None = None,
     ) -> objects.Migration:
         """Begin a live migration and give its row.
 
         A block_migration of None means auto; `policy` overrides fields of the
-        migration policy, or names a preset. With `wait` the checks are made
+        migration policy, or names a preset. `zone` lets the server leave its
+        availability zone: for the one named, or for "any". With `wait` the checks are made
         before the answer and their refusals are raised (NoValidHost,
         CheckFailed); without, they end up in the row.
         """
@@ -66,6 +68,7 @@ class Conductor(interface.Interface):
         *,
         block_migration: bool | None,
         disk_over_commit: bool,
+        zone: str | None = None,
     ) -> list[objects.CheckResult]:
         """Give every answer to a live migration of the server, for one host or for all others.
 
@@ -87,6 +90,23 @@ class Conductor(interface.Interface):
         self, context: Context, server: str, migration: str, changes: dict[str, str]
     ) -> objects.Migration:
         """Change the policy of a live migration that has not ended, and give its row."""
+
+    @interface.call(since="1.0", timeout=240)
+    def resolve_move(self, context: Context, server: str, migration: str) -> objects.Resolution:
+        """Settle a live migration that ended in `error` by what both hosts have of the guest.
+
+        Raises Unresolved, with what was seen, when that does not decide; then
+        nothing is changed, and it can be asked again. WrongState when there is
+        nothing to settle.
+        """
+
+    @interface.call(since="1.0", timeout=60)
+    def audit(self, context: Context, host: str | None) -> list[objects.Finding]:
+        """Compare one host or all with the records, put right what is ours, and give all found.
+
+        No guest is touched; a repeat is another look. HostNotFound for a
+        host that never reported.
+        """
 
     @interface.call(since="1.0", timeout=30)
     def set_limits(
@@ -128,13 +148,53 @@ class Conductor(interface.Interface):
     ) -> objects.Service:
         """Enable, disable or force down a service by its uuid; None leaves as it is."""
 
+    @interface.call(since="1.0", timeout=30)
+    def create_aggregate(self, context: Context, aggregate: objects.Aggregate) -> objects.Aggregate:
+        """Write an aggregate without hosts, or raise Exists."""
+
+    @interface.call(since="1.0", timeout=30)
+    def update_aggregate(
+        self, context: Context, aggregate: int, changes: dict[str, str | None]
+    ) -> objects.Aggregate:
+        """Change name or availability_zone of an aggregate, or raise ZoneConflict."""
+
+    @interface.call(since="1.0", timeout=30)
+    def describe_aggregate(
+        self, context: Context, aggregate: int, metadata: dict[str, str | None]
+    ) -> objects.Aggregate:
+        """Set metadata of an aggregate; items that are None are taken out."""
+
+    @interface.call(since="1.0", timeout=30)
+    def delete_aggregate(self, context: Context, aggregate: int) -> None:
+        """Remove an aggregate that has no host."""
+
+    @interface.call(since="1.0", timeout=30)
+    def add_aggregate_host(self, context: Context, aggregate: int, host: str) -> objects.Aggregate:
+        """Put a host into an aggregate; raises Exists on a repeat, or ZoneConflict."""
+
+    @interface.call(since="1.0", timeout=30)
+    def remove_aggregate_host(
+        self, context: Context, aggregate: int, host: str
+    ) -> objects.Aggregate:
+        """Take a host out of an aggregate, or raise ZoneConflict."""
+
+    @interface.call(since="1.0", timeout=30)
+    def create_server_group(
+        self, context: Context, group: objects.ServerGroup
+    ) -> objects.ServerGroup:
+        """Write a server group without members."""
+
+    @interface.call(since="1.0", timeout=30)
+    def delete_server_group(self, context: Context, group: str) -> None:
+        """Remove a server group; its members stay as they are."""
+
     # ---- for every service ----
 
     @interface.call(since="1.0", timeout=10)
     def report(
         self, context: Context, service: objects.Service, node: objects.ComputeNode | None
     ) -> None:
-        """Take a service's heartbeat and, from compute, what its host has."""
+        """Take a service's heartbeat and, from compute, what its host has if that has changed."""
 
     # ---- for compute ----
 

@@ -15,13 +15,13 @@ class Scheduler(interface.Interface):
     """Chooses hosts, and claims what it chooses."""
 
     TOPIC = "scheduler"
-    VERSION = "1.0"
+    VERSION = "1.1"
 
     @interface.call(since="1.0", timeout=30)
     def select_destinations(self, context: Context, spec: objects.RequestSpec) -> objects.Selection:
         """Choose the best host and write its claim in one go.
 
-        Raises NoValidHost whose facts["reasons"] is {host: reason with numbers}.
+        Raises NoValidHost whose facts["reasons"] are those of common.reasons.
         A repeat for a consumer that holds a claim replaces nothing: it gives
         the host already claimed.
         """
@@ -33,3 +33,7 @@ class Scheduler(interface.Interface):
         What the request ignores is left out, and a requested host that nobody
         knows fails by the name `known`.
         """
+
+    @interface.call(since="1.1", timeout=30)
+    def rank(self, context: Context, spec: objects.RequestSpec) -> list[objects.Rank]:
+        """Give every host with its points, best first, then those refused; claims nothing."""

@@ -7,10 +7,13 @@ options and its log. SIGTERM and SIGINT end the body wherever it waits.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
+import secrets
 import signal
 import sys
 import threading
+from typing import Protocol
 from typing import TYPE_CHECKING
 
 from oslo_config import cfg
@@ -33,8 +36,24 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-# Seconds until a report that did not arrive is sent again.
+
+class Numbers(Protocol):
+    """What a host has, told with its heartbeats when there is something to tell."""
+
+    changed: threading.Event  # set when the host is to report before its next beat
+
+    def update_available_resource(self) -> objects.ComputeNode | None:
+        """Measure the host; gives what is to be told, or None."""
+
+    def told(self, node: objects.ComputeNode) -> None:
+        """Take note that the conductor has it."""
+
+
+# Seconds until a report that did not arrive is sent again, by the mean.
 SOON = 2.0
+
+# Seconds for which changes that follow each other are gathered into one report.
+BURST = 1.0
 
 # The zone of services that run no guests.
 INTERNAL = "internal"
@@ -74,13 +93,13 @@ def serving(  # noqa: PLR0913 - what a service is, wired once in its main
     threads: int,
     conductor: Conductor,
     zone: str = INTERNAL,
-    node: Callable[[], objects.ComputeNode] | None = None,
+    numbers: Numbers | None = None,
 ) -> Generator[None]:
     """Answer calls to the manager as this host, and report to the conductor meanwhile.
 
     At the end calls that have begun are finished. `conductor` is a client,
     or the conductor's own manager. `binary` is the name that clients know the
-    service by: nova-scheduler and so on; `node` measures what compute's host has.
+    service by: nova-scheduler and so on; `numbers` are those of compute's host.
     """
     server = bus.serve(manager, conf.host, threads)
     server.start()
@@ -89,7 +108,7 @@ def serving(  # noqa: PLR0913 - what a service is, wired once in its main
         made = objects.Service(
             uuid=ids.new(), host=conf.host, binary=binary, topic=type(manager).TOPIC, zone=zone
         )
-        with reporting(conf, conductor, made, node):
+        with reporting(conf, conductor, made, numbers):
             yield
     finally:
         server.stop()
@@ -102,13 +121,18 @@ def reporting(
     conf: cfg.ConfigOpts,
     conductor: Conductor,
     service: objects.Service,
-    node: Callable[[], objects.ComputeNode] | None,
+    numbers: Numbers | None,
 ) -> Generator[None]:
-    """Send a heartbeat every [service] heartbeat seconds while the block lasts."""
+    """Send a heartbeat every [service] heartbeat seconds while the block lasts.
+
+    One comes sooner, with the host's numbers, when these have changed.
+    """
     stop = threading.Event()
+    wake = numbers.changed if numbers is not None else threading.Event()
+    rhythm = Rhythm(conf.service.heartbeat, secrets.SystemRandom().random)
     thread = threading.Thread(
         target=_beat,
-        args=(conf.service.heartbeat, lambda: _report(conductor, service, node), stop),
+        args=(rhythm, functools.partial(_report, conductor, service, numbers), stop, wake),
         name=f"{service.binary} heartbeat",
         daemon=True,
     )
@@ -117,6 +141,7 @@ def reporting(
         yield
     finally:
         stop.set()
+        wake.set()
 
 
 def _refusal(conf: cfg.ConfigOpts, body: Callable[[cfg.ConfigOpts], None]) -> errors.Error | None:
@@ -129,23 +154,59 @@ def _refusal(conf: cfg.ConfigOpts, body: Callable[[cfg.ConfigOpts], None]) -> er
     return None
 
 
-def _beat(heartbeat: float, report: Callable[[], str | None], stop: threading.Event) -> None:
-    pause = 0.0
-    while not stop.wait(pause):
-        lost = report()
-        pause = SOON if lost else heartbeat
+class Rhythm:
+    """When a service reports next.
+
+    Hosts that have started together, or have all waited for the same broker,
+    must not go on reporting together: the first pause after that is a random
+    part of the heartbeat, and the following ones are the heartbeat itself.
+    """
+
+    def __init__(self, heartbeat: float, chance: Callable[[], float]) -> None:
+        """`chance` gives a number from 0 to 1."""
+        self._heartbeat = heartbeat
+        self._chance = chance
+        self._settled = False
+
+    def pause(self, *, lost: bool) -> float:
+        """Give the seconds until the next report, after one that is lost or has arrived."""
+        settled, self._settled = self._settled, not lost
+        if lost:
+            return SOON * (0.5 + self._chance())
+        return self._heartbeat if settled else self._heartbeat * self._chance()
+
+
+def _beat(
+    rhythm: Rhythm,
+    report: Callable[[bool], str | None],
+    stop: threading.Event,
+    wake: threading.Event,
+) -> None:
+    due = True
+    while not stop.is_set():
+        wake.clear()
+        lost = report(due)
         if lost:
             LOG.warning("a report of this service is lost: %s", lost)
+        due = not wake.wait(rhythm.pause(lost=lost is not None))
+        if not due:
+            stop.wait(BURST)
 
 
 def _report(
     conductor: Conductor,
     service: objects.Service,
-    node: Callable[[], objects.ComputeNode] | None,
+    numbers: Numbers | None,
+    due: bool,
 ) -> str | None:
-    """Send one report; gives what went wrong."""
+    """Send one report, or none before it is due when there is no news; gives what went wrong."""
     try:
-        conductor.report(contexts.admin(), service, node() if node else None)
+        node = numbers.update_available_resource() if numbers is not None else None
+        if node is None and not due:
+            return None
+        conductor.report(contexts.admin(), service, node)
+        if numbers is not None and node is not None:
+            numbers.told(node)
     except errors.Error as away:
         return away.message
     except Exception:

@@ -128,6 +128,23 @@ def action(instance_uuid: str, **values) -> objects.InstanceAction:
     return _made(objects.InstanceAction(**{**given, **values}))
 
 
+def aggregate(**values) -> objects.Aggregate:
+    """Give an aggregate without hosts."""
+    return _made(objects.Aggregate(**{"uuid": ids.new(), "name": "rack", **values}))
+
+
+def server_group(**values) -> objects.ServerGroup:
+    """Give a group whose members are to be apart."""
+    given = {
+        "uuid": ids.new(),
+        "name": "web",
+        "policy": states.Affinity.APART,
+        "project_id": "tests",
+        "user_id": "tester",
+    }
+    return _made(objects.ServerGroup(**{**given, **values}))
+
+
 def spec(**values) -> objects.RequestSpec:
     """Give the question of a tiny server, vm, for any host."""
     given = {"instance_uuid": "vm", "consumer": "vm", "flavor": flavor()}

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from common import objects
 from common import states
 from common.db import claims
+from common.db import moves
 from common.db import tables
 from tests import stage as stages
 from tests import waiting
@@ -137,9 +138,10 @@ def _tidy(stage: stages.Stage) -> Iterator[str]:
 
 
 def _unknown(stage: stages.Stage, server: objects.Instance) -> objects.Migration | None:
-    """Give the server's last move when it ended so that a person must look."""
-    mine = [move for move in stage.moves() if move.instance_uuid == server.uuid]
-    return mine[-1] if mine and mine[-1].status == states.Move.ERROR else None
+    """Give the server's move that ended so that a person must look, until one has."""
+    with stage.database.read() as tx:
+        found = moves.unsettled(tx, server.uuid)
+    return found[-1] if found else None
 
 
 class Watch:

@@ -69,6 +69,14 @@ OPTIONS = [
         help="Disk promised per disk of the host; above 1 thin disks may fill it up.",
     ),
     cfg.IntOpt(
+        "report_all_every",
+        default=30,
+        min=1,
+        max=1000,
+        help="Heartbeats after which a host's numbers are sent although none has changed; those "
+        "between them say only that the host lives. A change is sent at once.",
+    ),
+    cfg.IntOpt(
         "shutdown_timeout",
         default=60,
         min=1,

@@ -35,6 +35,13 @@ OPTIONS = [
         help="Seconds for which a process owns a move without renewing; after that another "
         "may take it over.",
     ),
+    cfg.BoolOpt(
+        "keep_zone",
+        default=True,
+        help="Whether a server that was created without an availability zone belongs to the one "
+        "it landed in, so that no move takes it out unless the request says so. false: as in "
+        "Nova, only a server that was created in a zone by name is kept there.",
+    ),
     cfg.IntOpt(
         "check_timeout",
         default=45,
@@ -42,6 +49,14 @@ OPTIONS = [
         max=80,
         help="Seconds after which a dry run of a live migration answers; a host whose checks have "
         "not ended by then fails.",
+    ),
+    cfg.IntOpt(
+        "audit_interval",
+        default=60,
+        min=1,
+        max=86400,
+        help="Seconds between looks for room that is held for nobody: it is given back, and the "
+        "log says whose it was.",
     ),
     cfg.IntOpt(
         "tick",

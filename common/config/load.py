@@ -12,6 +12,7 @@ from common.config import compute
 from common.config import conductor
 from common.config import database
 from common.config import default
+from common.config import fleet
 from common.config import image
 from common.config import libvirt
 from common.config import scheduler
@@ -33,6 +34,7 @@ GROUPS = (
     libvirt,
     image,
     simulated,
+    fleet,
 )
 
 
@@ -61,6 +63,18 @@ def private(overrides: Mapping[str, object]) -> cfg.ConfigOpts:
         group, _, option = name.rpartition(".")
         conf.set_override(option, value, group=group or None)
     return conf
+
+
+def derived(conf: cfg.ConfigOpts, overrides: Mapping[str, object]) -> cfg.ConfigOpts:
+    """Make the options of one of several hosts in this process: those of `conf`, but for these."""
+    values: dict[str, object] = {}
+    for group, options in list_opts():
+        section, prefix = (conf, "") if group is None else (conf[group], f"{group}.")
+        for option in options:
+            value = getattr(section, option.dest)
+            if value != option.default:
+                values[prefix + option.dest] = value
+    return private({**values, **overrides})
 
 
 def messaging() -> cfg.ConfigOpts:

@@ -1,7 +1,8 @@
 """Which servers want to be together or apart, and where they are now.
 
-A server is where its row says and wherever it holds room: a member on its way
-counts at both ends, so that two moves at once cannot meet by accident.
+A server is where its row says and wherever it or one of its moves holds room:
+a member on its way, or that may go back, counts at both ends, so that two moves
+at once cannot meet by accident.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ _A = tables.ALLOCATIONS.c
 _G = tables.SERVER_GROUPS.c
 _M = tables.SERVER_GROUP_MEMBERS.c
 _S = tables.SERVERS.c
+_V = tables.MIGRATIONS.c
 
 
 class Group(NamedTuple):
@@ -51,20 +53,34 @@ def group(tx: Tx, server: str, hint: str | None = None) -> Group | None:
     return Group(row["uuid"], row["policy"], row["rules"], members)
 
 
+def living(tx: Tx, servers: Collection[str]) -> list[str]:
+    """Give those of the servers that are not deleted."""
+    if not servers:
+        return []
+    query = sa.select(_S.uuid).where(_S.uuid.in_(servers), _S.vm_state != states.Vm.DELETED)
+    return [uuid for (uuid,) in tx.tuples(query)]
+
+
 def hosts(tx: Tx, servers: Collection[str]) -> frozenset[str]:
     """Name the hosts of these servers; one that is gone or has no host adds none."""
     return frozenset(host for found in _places(tx, servers).values() for host in found)
 
 
 def _places(tx: Tx, servers: Collection[str]) -> dict[str, set[str]]:
-    """Give the hosts of each server: where it lives, and where room is held for it."""
+    """Give the hosts of each server: where it lives, and where room is kept for it."""
     found: dict[str, set[str]] = collections.defaultdict(set)
     if not servers:
         return found
     lives = sa.select(_S.uuid, _S.host).where(
         _S.uuid.in_(servers), _S.host.is_not(None), _S.vm_state != states.Vm.DELETED
     )
-    held = sa.select(_A.consumer, _A.host).where(_A.consumer.in_(servers)).distinct()
-    for uuid, host in [*tx.tuples(lives), *tx.tuples(held)]:
+    held = sa.select(_A.consumer, _A.host).where(_A.consumer.in_(servers))
+    kept = (
+        sa.select(_V.instance_uuid, _A.host)
+        .join(tables.MIGRATIONS, _V.uuid == _A.consumer)
+        .where(_V.instance_uuid.in_(servers))
+    )
+    # One statement sees one moment: whoever arrives meanwhile is at one of its ends.
+    for uuid, host in tx.tuples(sa.union(lives, held, kept)):
         found[uuid].add(host)
     return found

@@ -18,6 +18,7 @@ from common.db import tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Collection
     from collections.abc import Iterable
     from collections.abc import Mapping
     from typing import TypeAlias
@@ -33,13 +34,18 @@ MEMORY_MB = "MEMORY_MB"
 DISK_GB = "DISK_GB"
 
 SHORT = {
-    VCPU: "{free} of {capacity} vCPUs free, {need} needed",
-    MEMORY_MB: "{free} MiB of {capacity} free, {need} needed",
-    DISK_GB: "{free} GiB of disk of {capacity} free, {need} needed",
+    VCPU: "needs {need} vCPUs, {free} free of {capacity}",
+    MEMORY_MB: "needs {need} MB, {free} MB free of {capacity}",
+    DISK_GB: "needs {need} GB of disk, {free} GB free of {capacity}",
 }
+
+OVER = {VCPU: "vCPUs {over}", MEMORY_MB: "memory {over} MiB", DISK_GB: "disk {over} GiB"}
 
 _A = tables.ALLOCATIONS.c
 _I = tables.INVENTORY.c
+
+# The columns of an Amount, in its order.
+AMOUNT = (_I.total, _I.reserved, _I.ratio, _I.used, _I.foreign_used)
 
 
 class Amount(NamedTuple):
@@ -84,28 +90,32 @@ def claim(
     """
     for guard in guards:
         guard(tx, host)
-    _lock(tx, host)
-    already = held(tx, consumer).get(host)
-    if already is not None:
+    lock(tx, [host])
+    already, room = _seen(tx, host, consumer)
+    if already:
         return already
-    room = inventory(tx, host)
     refusals = [
-        refusal
-        for name, need in amounts.items()
-        if (refusal := short(name, room[host].get(name), need))
+        refusal for name, need in amounts.items() if (refusal := short(name, room.get(name), need))
     ]
     if refusals:
-        raise errors.NoRoom(f"{host} has {'; '.join(refusals)}", host=host)
-    for name, need in amounts.items():
-        row = {"consumer": consumer, "host": host, "class": name, "amount": need}
-        tx.run(sa.insert(tables.ALLOCATIONS).values(row))
+        raise errors.NoRoom(f"{host}: {'; '.join(refusals)}", host=host)
+    rows = [
+        {"consumer": consumer, "host": host, "class": name, "amount": need}
+        for name, need in amounts.items()
+    ]
+    tx.run(sa.insert(tables.ALLOCATIONS).values(rows))
+    _count(tx, host, amounts, 1)
     return dict(amounts)
 
 
 def release(tx: Tx, consumer: str, host: str | None = None) -> None:
     """Give back what the consumer holds on the host, or everywhere; twice does no harm."""
-    gone = sa.delete(tables.ALLOCATIONS).where(_A.consumer == consumer)
-    tx.run(gone if host is None else gone.where(_A.host == host))
+    hosts = lock(tx, list(held(tx, consumer)) if host is None else [host])
+    mine = held(tx, consumer)
+    for name in hosts:
+        if name in mine:
+            _count(tx, name, mine[name], -1)
+            tx.run(sa.delete(tables.ALLOCATIONS).where(_on(consumer, name)))
 
 
 def transfer(tx: Tx, host: str, from_consumer: str, to_consumer: str) -> None:
@@ -113,7 +123,7 @@ def transfer(tx: Tx, host: str, from_consumer: str, to_consumer: str) -> None:
 
     Raises Exists when both hold something there, StaleWrite when neither does.
     """
-    _lock(tx, host)
+    lock(tx, [host])
     giver = host in held(tx, from_consumer)
     taker = host in held(tx, to_consumer)
     if giver and taker:
@@ -125,9 +135,7 @@ def transfer(tx: Tx, host: str, from_consumer: str, to_consumer: str) -> None:
     if not giver:
         raise errors.StaleWrite(f"{from_consumer} holds nothing on {host} to hand over")
     tx.run(
-        sa.update(tables.ALLOCATIONS)
-        .where(_A.consumer == from_consumer, _A.host == host)
-        .values(consumer=to_consumer)
+        sa.update(tables.ALLOCATIONS).where(_on(from_consumer, host)).values(consumer=to_consumer)
     )
 
 
@@ -149,16 +157,32 @@ def usage(tx: Tx, host: str | None = None) -> dict[str, dict[str, int]]:
 
 
 def inventory(tx: Tx, host: str | None = None) -> dict[str, dict[str, Amount]]:
-    """Give {host: {class: Amount}} of one host or of all, in two statements."""
-    used = usage(tx, host)
-    query = sa.select(_I.host, _I["class"], _I.total, _I.reserved, _I.ratio, _I.foreign_used)
+    """Give {host: {class: Amount}} of one host or of all, in one statement."""
+    query = sa.select(_I.host, _I["class"], *AMOUNT)
     found: dict[str, dict[str, Amount]] = {}
-    for name, kind, total, reserved, ratio, foreign in tx.tuples(
-        query if host is None else query.where(_I.host == host)
-    ):
-        amount = Amount(total, reserved, ratio, used.get(name, {}).get(kind, 0), foreign)
-        found.setdefault(name, {})[kind] = amount
+    for name, kind, *numbers in tx.tuples(query if host is None else query.where(_I.host == host)):
+        found.setdefault(name, {})[kind] = Amount(*numbers)
     return found
+
+
+def lock(tx: Tx, hosts: Collection[str]) -> list[str]:
+    """Hold these hosts' rows until the end of the transaction, and give those that there are.
+
+    Who changes the claims of several hosts in one transaction locks all of them
+    first: rows are locked by name, so two such transactions never wait for
+    each other.
+    """
+    if not hosts:
+        return []
+    nodes = tables.COMPUTE_NODES.c
+    query = sa.select(nodes.host).where(nodes.host.in_(sorted(hosts))).order_by(nodes.host)
+    return [name for (name,) in tx.tuples(query.with_for_update())]
+
+
+def too_much(over: Mapping[str, int]) -> str:
+    """Say by how much a host is over-promised: {class: amount} in words."""
+    told = ", ".join(OVER[kind].format(over=over[kind]) for kind in OVER if kind in over)
+    return f"over-promised: {told}"
 
 
 def short(name: str, room: Amount | None, need: int) -> str | None:
@@ -172,10 +196,34 @@ def short(name: str, room: Amount | None, need: int) -> str | None:
     return SHORT[name].format(free=free, capacity=room.capacity if room else 0, need=need)
 
 
-def _lock(tx: Tx, host: str) -> None:
-    """Hold the host's row until the end of the transaction."""
-    nodes = tables.COMPUTE_NODES
-    if tx.row(sa.select(nodes.c.id).where(nodes.c.host == host).with_for_update()) is None:
+def _seen(tx: Tx, host: str, consumer: str) -> tuple[dict[str, int], dict[str, Amount]]:
+    """Give what the consumer holds on the host, and what the host has, in one statement."""
+    mine = sa.and_(_A.host == _I.host, _A["class"] == _I["class"], _A.consumer == consumer)
+    query = (
+        sa.select(_I["class"], _A.amount, *AMOUNT)
+        .outerjoin(tables.ALLOCATIONS, mine)
+        .where(_I.host == host)
+    )
+    found = tx.tuples(query)
+    if not found:
         raise errors.HostNotFound(
             f"no compute service has ever reported as {host}; see: whimbrel host list"
         )
+    held = {row[0]: row[1] for row in found if row[1] is not None}
+    return held, {row[0]: Amount(*row[2:]) for row in found}
+
+
+def _count(tx: Tx, host: str, amounts: Mapping[str, int], sign: int) -> None:
+    """Keep the host's sums beside a change of its claims."""
+    change = sa.case(
+        {name: sign * amount for name, amount in amounts.items()}, value=_I["class"], else_=0
+    )
+    tx.run(
+        sa.update(tables.INVENTORY)
+        .where(_I.host == host, _I["class"].in_(list(amounts)))
+        .values(used=_I.used + change)
+    )
+
+
+def _on(consumer: str, host: str) -> sa.ColumnElement[bool]:
+    return sa.and_(_A.consumer == consumer, _A.host == host)

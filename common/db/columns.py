@@ -7,6 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
+from sqlalchemy.ext import compiler
+from sqlalchemy.sql import functions
 
 from common.objects import base
 
@@ -55,3 +57,26 @@ class Stored(sa.types.TypeDecorator[base.Value]):
         found: base.Value = base.Value.obj_from_primitive(value)
         found.obj_reset_changes(recursive=True)
         return found
+
+
+class Whole(functions.FunctionElement[int]):
+    """The integer part of a number: of one below 0, SQLite gives the next above."""
+
+    name = "whole"
+    type = sa.Integer()
+    inherit_cache = True
+
+
+@compiler.compiles(Whole)
+def _floor(element: Whole, compile_: Any, **options: object) -> str:  # noqa: ANN401 - untyped
+    return f"CAST(FLOOR({compile_.process(element.clauses, **options)}) AS INTEGER)"
+
+
+@compiler.compiles(Whole, "mysql", "mariadb")
+def _signed(element: Whole, compile_: Any, **options: object) -> str:  # noqa: ANN401 - untyped
+    return f"FLOOR({compile_.process(element.clauses, **options)})"
+
+
+@compiler.compiles(Whole, "sqlite")
+def _cut(element: Whole, compile_: Any, **options: object) -> str:  # noqa: ANN401 - untyped
+    return f"CAST({compile_.process(element.clauses, **options)} AS INTEGER)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import math
 from typing import Any
 from typing import NamedTuple
@@ -13,9 +14,11 @@ import sqlalchemy as sa
 from common import errors
 from common import objects
 from common.db import claims
+from common.db import ratios
 from common.db import rows
 from common.db import services
 from common.db import tables
+from common.db import zones
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,6 +92,15 @@ class Kind(NamedTuple):
     features: frozenset[str] = frozenset()
     cpu: str = ""  # libvirt's <cpu> of the host
 
+    @classmethod
+    def read(cls, facts: str) -> Kind:
+        """Read HostFacts as the database keeps them."""
+        known = json.loads(facts).get("whimbrel.data", {})
+        values = {name: known[name] for name in cls._fields if name in known}
+        values["machine_types"] = tuple(known.get("machine_types", ()))
+        values["features"] = frozenset(known.get("features", ()))
+        return cls(**values)
+
 
 class Room(NamedTuple):
     """A host as the scheduler looks at it; light, for there may be thousands."""
@@ -102,11 +114,17 @@ class Room(NamedTuple):
     disabled_reason: str | None
     amounts: dict[str, claims.Amount]
     disk_available_least: int | None = None  # GiB, measured; None was never reported
+    storage: str = ""  # the same for hosts that keep their guests' disks in one place
     aggregates: tuple[Aggregate, ...] = ()
     instances: int = 0  # servers that live there
     io_ops: int = 0  # of these, those being built, moved or resized
     failures: int = 0  # builds and moves that failed there lately, since one went well
-    kind: Kind = Kind()
+    facts: str = "{}"  # HostFacts in JSON, read by whoever asks for `kind`
+
+    @property
+    def kind(self) -> Kind:
+        """Say what the hypervisor is."""
+        return Kind.read(self.facts)
 
     @property
     def over_promised(self) -> dict[str, int]:
@@ -159,16 +177,35 @@ def get(tx: Tx, host: str, now: datetime.datetime, down_after: float) -> objects
         raise errors.HostNotFound(
             f"no compute service has ever reported as {host}; see: whimbrel host list"
         )
+    row["availability_zone"] = zones.given(tx, host).get(host, row["availability_zone"])
     service = tx.row(sa.select(_S).where(_S.c.host == host, _S.c.binary == BINARY))
     made = services.make(service, now, down_after) if service else None
     return _make(row, claims.inventory(tx, host).get(host, {}), _workload(tx, host), made)
 
 
+def storage(tx: Tx, host: str) -> str:
+    """Give the id of the place where the host keeps its guests' disks; empty if it never said."""
+    row = tx.row(sa.select(_N.c.storage).where(_N.c.host == host))
+    return "" if row is None else str(row["storage"])
+
+
+def sharing(tx: Tx, host: str) -> list[str]:
+    """Name the hosts that keep their guests' disks in the same place, by name; itself too."""
+    where = storage(tx, host)
+    if not where:
+        return [host]
+    query = sa.select(_N.c.host).where(_N.c.storage == where).order_by(_N.c.host)
+    return [name for (name,) in tx.tuples(query)]
+
+
 def all(  # noqa: A001 - qualified where used
     tx: Tx, now: datetime.datetime, down_after: float
 ) -> list[objects.ComputeNode]:
-    """Give every host with its service, by name; six statements however many there are."""
+    """Give every host with its service, by name; seven statements however many there are."""
     found = tx.rows(sa.select(_N).order_by(_N.c.host))
+    given = zones.given(tx)
+    for row in found:
+        row["availability_zone"] = given.get(row["host"], row["availability_zone"])
     amounts = claims.inventory(tx)
     beside = {
         row["host"]: services.make(row, now, down_after)
@@ -180,39 +217,10 @@ def all(  # noqa: A001 - qualified where used
     ]
 
 
-def rooms(tx: Tx, now: datetime.datetime, down_after: float) -> list[Room]:
-    """Give every host as the scheduler needs it, by name, in three statements."""
-    amounts = claims.inventory(tx)
-    query = (
-        sa.select(
-            _N.c.host,
-            _N.c.availability_zone,
-            _S.c.last_seen,
-            _S.c.forced_down,
-            _S.c.disabled,
-            _S.c.disabled_reason,
-        )
-        .outerjoin(_S, sa.and_(_S.c.host == _N.c.host, _S.c.binary == BINARY))
-        .order_by(_N.c.host)
-    )
-    return [
-        Room(
-            name=host,
-            zone=zone,
-            up=bool(seen) and not forced and (now - seen).total_seconds() <= down_after,
-            silent=(now - seen).total_seconds() if seen else None,
-            forced_down=bool(forced),
-            disabled=bool(disabled),
-            disabled_reason=reason,
-            amounts=amounts.get(host, {}),
-        )
-        for host, zone, seen, forced, disabled, reason in tx.tuples(query)
-    ]
-
-
 def _count(tx: Tx, node: objects.ComputeNode) -> bool:
     """Write the rows of a host's inventory that are others than before; tells whether any was."""
-    query = sa.select(_I["class"], _I.total, _I.reserved, _I.ratio, _I.foreign_used)
+    query = sa.select(_I["class"], _I.total, _I.reserved, _I.own_ratio, _I.ratio, _I.foreign_used)
+    given = ratios.of(tx, node.host)
     before = {kind: rest for kind, *rest in tx.tuples(query.where(_I.host == node.host))}
     foreign = node.usage.foreign if node.usage is not None else []
     news = False
@@ -220,7 +228,8 @@ def _count(tx: Tx, node: objects.ComputeNode) -> bool:
         values = {
             "total": getattr(node, names.total),
             "reserved": math.ceil(getattr(node, names.reserved) / names.unit),
-            "ratio": getattr(node, names.ratio),
+            "own_ratio": getattr(node, names.ratio),
+            "ratio": given.get(kind, getattr(node, names.ratio)),
             "foreign_used": sum(getattr(guest, names.share) for guest in foreign),
         }
         if before.get(kind) != list(values.values()):

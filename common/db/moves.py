@@ -96,6 +96,15 @@ def active(tx: Tx, instance_uuid: str) -> objects.Migration | None:
     return None if row is None else make(row)
 
 
+def unsettled(tx: Tx, instance_uuid: str) -> list[objects.Migration]:
+    """Give the server's moves that ended in error and still hold room: where is the guest?"""
+    holds = sa.exists().where(tables.ALLOCATIONS.c.consumer == _T.c.uuid)
+    query = sa.select(_T).where(
+        _T.c.instance_uuid == instance_uuid, _T.c.status == states.Move.ERROR, holds
+    )
+    return [make(row) for row in tx.rows(query.order_by(_T.c.id))]
+
+
 def change(
     tx: Tx,
     uuid: str,
@@ -175,9 +184,25 @@ def take(
     tx: Tx, uuid: str, owner: str, now: datetime.datetime, lease_until: datetime.datetime
 ) -> objects.Migration:
     """Take over a move whose lease ran out, raising its generation, or raise StaleWrite."""
-    ran_out = [_T.c.uuid == uuid, _going(), _T.c.lease_until < now]
     values = {"owner": owner, "lease_until": lease_until, "generation": _T.c.generation + 1}
-    if tx.count(sa.update(_T).where(*ran_out).values(values)):
+    return _ran_out(tx, uuid, now, values)
+
+
+def extend(
+    tx: Tx, uuid: str, now: datetime.datetime, lease_until: datetime.datetime
+) -> objects.Migration:
+    """Leave a move whose lease ran out to its owner for longer, or raise StaleWrite.
+
+    Of many who look after it one succeeds, and tells the owner.
+    """
+    return _ran_out(tx, uuid, now, {"lease_until": lease_until})
+
+
+def _ran_out(
+    tx: Tx, uuid: str, now: datetime.datetime, values: dict[str, object]
+) -> objects.Migration:
+    silent = [_T.c.uuid == uuid, _going(), _T.c.lease_until < now]
+    if tx.count(sa.update(_T).where(*silent).values(values)):
         return get(tx, uuid)
     found = get(tx, uuid)
     raise errors.StaleWrite(

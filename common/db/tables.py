@@ -6,6 +6,8 @@ table without one is what slowed Nova's computes down (its bug 2121465).
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy import Boolean
 from sqlalchemy import Column
@@ -19,6 +21,7 @@ from sqlalchemy import Table
 from sqlalchemy import Text
 from sqlalchemy import UniqueConstraint
 
+from common.db import columns
 from common.db.columns import Moment
 from common.db.columns import Stored
 
@@ -66,6 +69,9 @@ COMPUTE_NODES = Table(
     Column("disk_available_least", Integer),
     Column("running_vms", Integer, nullable=False),
     Column("usage", Stored),
+    Column("storage", _UUID, nullable=False, server_default="", index=True),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("failed_at", Moment),
     Column("updated_at", Moment),
 )
 
@@ -84,6 +90,17 @@ INVENTORY = Table(
     Column("used", Integer, nullable=False, server_default="0"),
     Column("foreign_used", Integer, nullable=False, server_default="0"),
 )
+
+
+def free(inventory: sa.ColumnCollection[str, sa.ColumnElement[Any]]) -> sa.ColumnElement[int]:
+    """Give what may still be promised of a class, as claims.Amount counts it.
+
+    Revision 0003 has an index of just this; it is not compared with these
+    tables, for each database gives such an expression back in its own words.
+    """
+    can = columns.Whole((inventory.total - inventory.reserved) * inventory.ratio)
+    return can - inventory.used - inventory.foreign_used
+
 
 ALLOCATIONS = Table(
     "allocations",

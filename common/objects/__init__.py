@@ -1,11 +1,14 @@
 """What crosses the bus: versioned values without any I/O."""
 
+from common.objects.aggregate import Aggregate as Aggregate
+from common.objects.aggregate import ServerGroup as ServerGroup
 from common.objects.catalog import Flavor as Flavor
 from common.objects.catalog import Image as Image
 from common.objects.catalog import Network as Network
 from common.objects.catalog import Port as Port
 from common.objects.check import CheckReport as CheckReport
 from common.objects.check import CheckResult as CheckResult
+from common.objects.finding import Finding as Finding
 from common.objects.host import ComputeNode as ComputeNode
 from common.objects.host import HostFacts as HostFacts
 from common.objects.host import Service as Service
@@ -23,6 +26,8 @@ from common.objects.request import NewServer as NewServer
 from common.objects.request import Rank as Rank
 from common.objects.request import RequestSpec as RequestSpec
 from common.objects.request import Selection as Selection
+from common.objects.resolution import GuestSeen as GuestSeen
+from common.objects.resolution import Resolution as Resolution
 from common.objects.usage import CpuInfo as CpuInfo
 from common.objects.usage import ForeignGuest as ForeignGuest
 from common.objects.usage import GrowingDisk as GrowingDisk

@@ -83,6 +83,7 @@ class ComputeNode(base.Value):
         "disk_allocation_ratio": fields.FloatField(default=1.0),
         "disk_available_least": fields.IntegerField(nullable=True),  # GiB
         "running_vms": fields.IntegerField(default=0),
+        "storage": fields.StringField(default=""),  # equal where instances_path is one directory
         "usage": fields.ObjectField("HostUsage", nullable=True),
         # filled when read: from usage, from allocations, and from the servers there
         "foreign_vcpus": fields.IntegerField(default=0),

@@ -45,13 +45,11 @@ class Instance(base.Value):
         "ramdisk": fields.ObjectField("Image", nullable=True),
         "ports": fields.ListOfObjectsField("Port", default=[]),
         "metadata": fields.DictOfStringsField(default={}),
-        "hints": fields.DictOfListOfStringsField(
-            nullable=True, default=None
-        ),  # what the scheduler was told
+        "hints": fields.DictOfListOfStringsField(nullable=True),
         "progress": fields.IntegerField(default=0),  # percent of the current task
         "fault_code": fields.StringField(nullable=True),
         "fault_message": fields.StringField(nullable=True),
-        "fault_reasons": loose.ReasonsField(nullable=True, default=None),
+        "fault_reasons": loose.ReasonsField(nullable=True),
         "fault_at": moment.MomentField(nullable=True),
         "created_at": moment.MomentField(nullable=True),
         "updated_at": moment.MomentField(nullable=True),

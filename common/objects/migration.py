@@ -45,7 +45,7 @@ class Migration(base.Value):
         "error_message": fields.StringField(nullable=True),
         "failed_step": fields.StringField(nullable=True),
         "failed_host": fields.StringField(nullable=True),
-        "reasons": loose.ReasonsField(nullable=True, default=None),
+        "reasons": loose.ReasonsField(nullable=True),
         "progress": fields.ObjectField("MigrationProgress", nullable=True),
         "data": fields.ObjectField("LibvirtLiveMigrateData", nullable=True),
         "downtime_ms": fields.IntegerField(nullable=True),

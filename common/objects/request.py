@@ -19,7 +19,10 @@ class RequestSpec(base.Value):
     to one host and skips no filter. `hints` are lists by name: same_host and
     different_host hold server uuids, group one group's. `tried` are hosts that
     refused, with their reasons; `storage` names the hosts that reach the
-    guest's disks, where not all do.
+    guest's disks, where not all do. `disk_storage` is the id of the place that
+    they are in: a host that has it needs no room for them. With
+    `disk_over_commit` only what they take now must fit, as the host itself
+    will see.
     """
 
     VERSION = "1.1"
@@ -30,6 +33,8 @@ class RequestSpec(base.Value):
             "tried": {},
             "local_disk": True,
             "storage": None,
+            "disk_storage": "",
+            "disk_over_commit": False,
             "alternates": 0,
         }
     }
@@ -45,7 +50,9 @@ class RequestSpec(base.Value):
         "hints": fields.DictOfListOfStringsField(default={}),
         "tried": fields.DictOfStringsField(default={}),  # host: reason
         "local_disk": fields.BooleanField(default=True),
-        "storage": fields.ListOfStringsField(nullable=True, default=None),  # hosts
+        "storage": fields.ListOfStringsField(nullable=True),  # hosts
+        "disk_storage": fields.StringField(default=""),
+        "disk_over_commit": fields.BooleanField(default=False),
         "alternates": fields.IntegerField(default=0),  # how many more hosts to name
     }
 

@@ -80,16 +80,12 @@ class ForeignGuest(base.Value):
 
 @VersionedObjectRegistry.register
 class HostUsage(base.Value):
-    """What was measured on a host, sent when it changes.
-
-    `storage` is the same on hosts whose instances_path is one directory.
-    """
+    """What was measured on a host, sent when it changes."""
 
     VERSION = "1.0"
     fields = {
         "memory_free_mb": fields.IntegerField(default=0),
         "disk_free_mb": fields.IntegerField(default=0),
-        "storage": fields.StringField(default=""),
         "disks": fields.ListOfObjectsField("GrowingDisk", default=[]),
         "guests": fields.ListOfObjectsField("HostGuest", default=[]),
         "foreign": fields.ListOfObjectsField("ForeignGuest", default=[]),

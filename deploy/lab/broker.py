@@ -7,12 +7,12 @@ from pathlib import Path
 from deploy.lab.plan import Plan
 
 SBIN = Path("/usr/lib/rabbitmq/bin")
+LOOPBACK = "127.0.0.1"
 # Busy waiting speeds a broker up that has its cores for itself; here it has not.
 ERLANG = "-noinput +S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none"
 
 CONFIG = """\
-listeners.tcp.1 = {address}:{port}
-listeners.tcp.2 = 127.0.0.1:{port}
+{listeners}
 default_user = whimbrel
 default_pass = {password}
 loopback_users.guest = true
@@ -30,9 +30,12 @@ def folder(plan: Plan) -> Path:
 
 def config(plan: Plan) -> str:
     """rabbitmq.conf: the lab's user exists from the first start on."""
-    return CONFIG.format(
-        address=plan.controller_address, port=plan.ports.amqp, password=plan.password
+    addresses = dict.fromkeys((plan.controller_address, LOOPBACK))
+    listeners = "\n".join(
+        f"listeners.tcp.{number} = {address}:{plan.ports.amqp}"
+        for number, address in enumerate(addresses, 1)
     )
+    return CONFIG.format(listeners=listeners, password=plan.password)
 
 
 def prepare(plan: Plan) -> None:

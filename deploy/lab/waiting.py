@@ -17,9 +17,11 @@ def until(
     seconds: float,
     what: str,
     called_off: threading.Event | None = None,
+    pause: float = PAUSE,
 ) -> Found:
     """The first true value of the condition, or TooLate naming what was waited for.
 
+    The condition is asked every `pause` seconds.
     CalledOff, at once, when that event is set.
     """
     deadline = time.monotonic() + seconds
@@ -30,5 +32,5 @@ def until(
             return found
         if time.monotonic() > deadline:
             raise errors.TooLate(f"{what}: not within {seconds:.0f} s")
-        if bell.wait(PAUSE):
+        if bell.wait(pause):
             raise errors.CalledOff(f"{what}: no longer waited for")

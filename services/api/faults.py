@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from werkzeug import exceptions
 
 from common import errors
+from common import reasons
 from services.api import replies
 
 if TYPE_CHECKING:
@@ -64,10 +65,10 @@ def refuse(call: Call, error: errors.Error) -> Response:
     if code >= 500:  # noqa: PLR2004 - the server's own faults
         LOG.warning("%s %s: %s", call.request.method, call.request.path, error)
     more: dict[str, object] = {"reason": error.code}
-    reasons = error.facts.get("reasons")
-    if reasons:
-        more["reasons"] = reasons
-    return answer(call, code, _sentence(error.message, reasons), more)
+    found = reasons.read(error.facts)
+    if found:
+        more["reasons"] = found
+    return answer(call, code, _sentence(error.message, found), more)
 
 
 def reject(call: Call, error: exceptions.HTTPException) -> Response:
@@ -108,9 +109,9 @@ ABOUT = {
 }
 
 
-def _sentence(message: str, reasons: object) -> str:
-    """Name every host that is not named yet."""
-    if not isinstance(reasons, Mapping):
+def _sentence(message: str, found: reasons.Reasons) -> str:
+    """Name every host that is not named yet, but of many hosts some."""
+    missing = {host: why for host, why in found.items() if host not in message}
+    if not missing or len(found) > reasons.NAMED:
         return message
-    missing = [f"{host}: {why}" for host, why in reasons.items() if str(host) not in message]
-    return "; ".join([message, *missing])
+    return f"{message}; {reasons.sentence(missing, '')}"

@@ -11,11 +11,13 @@ from werkzeug import routing
 from services.api import schemas
 from services.api import versions
 from services.api.handlers import actions
+from services.api.handlers import aggregates
 from services.api.handlers import checks
 from services.api.handlers import create
 from services.api.handlers import documents
 from services.api.handlers import empty
 from services.api.handlers import flavors
+from services.api.handlers import groups
 from services.api.handlers import history
 from services.api.handlers import hypervisors
 from services.api.handlers import images
@@ -26,6 +28,7 @@ from services.api.handlers import networks
 from services.api.handlers import policies
 from services.api.handlers import servers
 from services.api.handlers import services
+from services.api.schemas import grouping
 from services.api.schemas import others as bodies
 from services.api.schemas import servers as server_bodies
 
@@ -57,6 +60,8 @@ S = "/servers/<server_id>"
 M = f"{S}/migrations"
 F = "/flavors/<flavor_id>"
 H = "/os-hypervisors"
+A = "/os-aggregates"
+G = "/os-server-groups"
 
 DOCUMENTS = (
     R("GET", "/", documents.list_versions, open=True),
@@ -175,18 +180,38 @@ COMPUTE = (
     ),
     R("GET", "/os-availability-zone", hypervisors.list_zones),
     R("GET", "/os-availability-zone/detail", hypervisors.list_zones_detail, "hosts:read"),
-    R("GET", "/os-aggregates", empty.nothing("aggregates"), "hosts:read"),
     R("GET", "/os-keypairs", empty.nothing("keypairs")),
     R("GET", "/os-keypairs/<key>", empty.missing("keypair")),
-    R("GET", "/os-server-groups", empty.nothing("server_groups")),
     R("GET", "/os-security-groups", empty.nothing("security_groups")),
     R("GET", "/extensions", empty.nothing("extensions")),
     R("GET", "/limits", empty.show_limits),
 )
 
+GROUPING = (
+    R("GET", A, aggregates.list_aggregates, "aggregates:read"),
+    R("POST", A, aggregates.create_aggregate, "aggregates:write", 200, grouping.CREATE_AGGREGATE),
+    R("GET", f"{A}/<aggregate_id>", aggregates.show_aggregate, "aggregates:read"),
+    R(
+        "PUT",
+        f"{A}/<aggregate_id>",
+        aggregates.update_aggregate,
+        "aggregates:write",
+        200,
+        grouping.UPDATE_AGGREGATE,
+    ),
+    R("DELETE", f"{A}/<aggregate_id>", aggregates.delete_aggregate, "aggregates:write"),
+    R("POST", f"{A}/<aggregate_id>/action", aggregates.act_on_aggregate, "aggregates:write"),
+    R("GET", G, groups.list_groups, "servers:read"),
+    R("POST", G, groups.create_group, "servers:write", 200, grouping.CREATE_GROUP),
+    R("GET", f"{G}/<group_id>", groups.show_group, "servers:read"),
+    R("DELETE", f"{G}/<group_id>", groups.delete_group, "servers:write", 204),
+)
+
 HOSTS = (
     R("GET", "/whimbrel/hosts", hypervisors.list_hosts, "hosts:read"),
     R("GET", "/whimbrel/hosts/<host>", hypervisors.show_host, "hosts:read"),
+    R("POST", "/whimbrel/hosts/audit", hypervisors.audit_hosts, "hosts:audit"),
+    R("POST", "/whimbrel/hosts/<host>/audit", hypervisors.audit_host, "hosts:audit"),
 )
 
 CONTROL = (
@@ -215,6 +240,7 @@ NETWORKS = (
 PLACES: tuple[tuple[str, tuple[Route, ...]], ...] = (
     ("", DOCUMENTS),
     ("/v2.1", COMPUTE),
+    ("/v2.1", GROUPING),
     ("/v2.1", HOSTS),
     ("", HOSTS),
     ("/v2.1", CONTROL),

@@ -114,10 +114,17 @@ def by_host(sentence: str, reasons: object) -> tuple[str, list[str]]:
     """Part a sentence that names several hosts from what each of them said."""
     if not isinstance(reasons, Mapping) or len(reasons) < SEVERAL:
         return sentence, []
-    lines = [f"{host}: {why}" for host, why in sorted(reasons.items())]
+    lines = [f"{host}: {why_not(why)}" for host, why in sorted(reasons.items())]
     begin = min((sentence.find(line) for line in lines if line in sentence), default=len(sentence))
     head = sentence[:begin].rstrip(" :;")
     return (head, lines) if head else (sentence, [])
+
+
+def why_not(refusals: object) -> str:
+    """Say why a host was refused: by which filter or check, and with which numbers."""
+    if not isinstance(refusals, list):
+        return str(refusals)
+    return ", ".join(f"{one['filter']}: {one['reason']}" for one in refusals)
 
 
 def _auth(

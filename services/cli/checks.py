@@ -35,6 +35,7 @@ class CheckMigrate(command.List):
         parser = super().get_parser(prog_name)
         parser.add_argument("server", help="name or id")
         parser.add_argument("--host", help="only this host; all but the server's own without")
+        moves.add_zone(parser)
         moves.add_disks(parser)
         return parser
 
@@ -44,6 +45,7 @@ class CheckMigrate(command.List):
         self._rows: list[api.Row] = self.client.get(
             f"/servers/{server['id']}/whimbrel-check-migrate",
             host=parsed_args.host,
+            zone=parsed_args.zone,
             block_migration=str(parsed_args.block).lower(),
             disk_over_commit=str(parsed_args.disk_over_commit).lower(),
         )["checks"]

@@ -16,6 +16,32 @@ LIMITS: tuple[command.Column, ...] = (
 )
 
 
+RESOLVE = "whimbrel:resolve"
+# The numbers of Nova, in which hypervisors tell how a guest stands.
+POWER = {0: "half of it", 1: "running", 3: "paused", 4: "shut off", 6: "crashed"}
+
+
+def seen(answer: api.Row) -> command.Lines:
+    """Say what each host has of a guest."""
+    return command.Lines(
+        [
+            f"{one['host']}: {POWER.get(one['power_state'], 'nothing of it')}"
+            if one["asked"]
+            else f"{one['host']}: not asked, it is forced down"
+            for one in answer["resolution"]["seen"]
+        ]
+    )
+
+
+RESOLVED: tuple[command.Column, ...] = (
+    ("migration", command.at("resolution", "migration_uuid")),
+    ("outcome", command.at("resolution", "outcome")),
+    ("host", command.at("resolution", "host")),
+    ("seen", seen),
+    ("to_do", lambda answer: command.Lines(answer["resolution"]["notes"])),
+)
+
+
 class AbortMove(command.Act):
     """Abort a live migration that waits or runs; the server stays where it is."""
 
@@ -69,6 +95,34 @@ class SetMove(command.Show):
         answer = self.client.send("POST", f"{path}/action", {policies.KEY: changes})
         policy = policies.plain(answer.body["policy"])
         return list(policy), list(policy.values())
+
+
+class ResolveMove(command.Show):
+    """Find out where a server's guest is whose move ended in error, and record it so."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Add whose move, and which one."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument("server", help="name or id")
+        parser.add_argument(
+            "migration", nargs="?", help="id or number; the newest that ended in error without"
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> command.Shown:
+        """Have both hosts asked; a refusal says what each of them has."""
+        server = find.server(self.client, parsed_args.server)
+        key = parsed_args.migration or self._newest(server)
+        path = f"/servers/{server['id']}/migrations/{key}/action"
+        return command.shown(RESOLVED, self.client.send("POST", path, {RESOLVE: None}).body)
+
+    def _newest(self, server: api.Row) -> str:
+        rows = self.client.rows(
+            "/os-migrations", "migrations", instance_uuid=server["id"], status="error"
+        )
+        if not rows:
+            raise failures.Missing(f"no migration of {server['name']} ended in error")
+        return str(rows[0]["uuid"])
 
 
 class ShowLimits(command.Show):

@@ -7,6 +7,7 @@ import argparse
 from services.cli import api
 from services.cli import command
 from services.cli import find
+from services.cli import numbers
 
 COMPUTE = "nova-compute"
 
@@ -37,6 +38,7 @@ LISTED: tuple[command.Column, ...] = (
     used("Memory", "MiB"),
     used("Disk", "GiB"),
     ("Running VMs", command.at("running_vms")),
+    ("Over-promised", numbers.over_promised),
     ("Hypervisor", command.at("facts", "hypervisor_type")),
 )
 
@@ -48,28 +50,48 @@ SHOWN: tuple[command.Column, ...] = (
     ("last_seen", command.at("service", "last_seen")),
     ("availability_zone", command.at("availability_zone")),
     ("address", command.at("address")),
+    ("over_promised", numbers.over_promised),
     ("vcpus", command.at("vcpus")),
-    ("vcpus_used", command.at("vcpus_used")),
+    ("vcpus_used", numbers.used(numbers.VCPU)),
+    ("vcpus_left", numbers.left(numbers.VCPU, "cpu_allocation_ratio")),
     ("memory_mb", command.at("memory_mb")),
-    ("memory_mb_used", command.at("memory_mb_used")),
+    ("memory_mb_used", numbers.used(numbers.MEMORY)),
+    ("free_ram_mb", numbers.free(numbers.MEMORY, "free_ram_mb")),
+    ("memory_mb_left", numbers.left(numbers.MEMORY, "ram_allocation_ratio")),
+    ("memory_free_mb", command.at("usage", "memory_free_mb")),
     ("local_gb", command.at("local_gb")),
-    ("local_gb_used", command.at("local_gb_used")),
-    ("disk_available_least_gb", command.at("disk_available_least")),
+    ("local_gb_used", numbers.used(numbers.DISK)),
+    ("free_disk_gb", numbers.free(numbers.DISK, "free_disk_gb")),
+    ("local_gb_left", numbers.left(numbers.DISK, "disk_allocation_ratio")),
+    ("disk_available_least_gb", numbers.least),
+    ("growing_disks", numbers.growing),
     ("running_vms", command.at("running_vms")),
-    ("cpu_allocation_ratio", command.at("cpu_allocation_ratio")),
-    ("ram_allocation_ratio", command.at("ram_allocation_ratio")),
-    ("disk_allocation_ratio", command.at("disk_allocation_ratio")),
+    ("current_workload", command.at("current_workload")),
+    ("foreign_guests", numbers.foreign_guests),
     ("reserved_host_cpus", command.at("reserved_host_cpus")),
     ("reserved_host_memory_mb", command.at("reserved_host_memory_mb")),
     ("reserved_host_disk_mb", command.at("reserved_host_disk_mb")),
+    ("cpu_allocation_ratio", command.at("cpu_allocation_ratio")),
+    ("ram_allocation_ratio", command.at("ram_allocation_ratio")),
+    ("disk_allocation_ratio", command.at("disk_allocation_ratio")),
+    ("findings", lambda host: command.Lines(host.get("findings") or [])),
     ("architecture", command.at("facts", "architecture")),
     ("hypervisor_type", command.at("facts", "hypervisor_type")),
     ("hypervisor_version", command.at("facts", "hypervisor_version")),
     ("libvirt_version", command.at("facts", "libvirt_version")),
     ("virt_type", command.at("facts", "virt_type")),
+    ("cpu_info", numbers.processor),
+    ("supported_instances", numbers.workable),
     ("bridges", lambda host: command.Lines((host.get("facts") or {}).get("bridges") or [])),
     ("allocations", lambda host: command.Pairs(host.get("allocations") or {})),
     ("updated", command.at("updated_at")),
+)
+
+FINDINGS: tuple[command.Column, ...] = (
+    ("Host", command.at("host")),
+    ("Kind", command.at("kind")),
+    ("Found", command.at("sentence")),
+    ("Put right", lambda found: "yes" if found.get("repaired") else "no"),
 )
 
 SERVICES: tuple[command.Column, ...] = (
@@ -93,7 +115,7 @@ class ListHosts(command.List):
 
 
 class ShowHost(command.Show):
-    """Show a host: all that its compute service reports."""
+    """Show a host: all that its compute service reports, each number with what it is made of."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add which one."""
@@ -105,6 +127,22 @@ class ShowHost(command.Show):
         """Ask for the host."""
         host = self.client.get(f"/whimbrel/hosts/{parsed_args.host}")["host"]
         return command.shown(SHOWN, host)
+
+
+class AuditHosts(command.List):
+    """Compare hosts with the records now; what is ours is put right, and no guest is touched."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Add which one."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument("host", nargs="?", help="only this host")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> command.Listed:
+        """Have them compared."""
+        one = f"/{parsed_args.host}" if parsed_args.host else ""
+        answer = self.client.send("POST", f"/whimbrel/hosts{one}/audit", {})
+        return command.listed(FINDINGS, answer.body["findings"])
 
 
 class ListServices(command.List):

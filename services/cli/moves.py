@@ -15,6 +15,8 @@ from services.cli import policies
 from services.cli import servers
 from services.cli import watch
 
+# Where the API takes what is said of zones, beside Nova's own keys.
+ZONE = "whimbrel:zone"
 # Below 2.34 the checks are made, and their refusals told, before the answer.
 CHECKED_FIRST = "2.30"
 CHECKED_LATER = api.NEWEST
@@ -135,6 +137,7 @@ class LiveMigrate(command.Show):
         parser = super().get_parser(prog_name)
         parser.add_argument("server", help="name or id")
         parser.add_argument("--host", help="to this host; the scheduler chooses without")
+        add_zone(parser)
         add_disks(parser)
         parser.add_argument(
             "--microversion-free",
@@ -164,6 +167,13 @@ class LiveMigrate(command.Show):
         path = f"/servers/{server['id']}/action"
         answer = self.client.send("POST", path, {"os-migrateLive": body}, version=version)
         return begun(answer) or newest(self.client, server)
+
+
+def add_zone(parser: argparse.ArgumentParser) -> None:
+    """Add whether the server may leave its zone."""
+    parser.add_argument(
+        "--zone", help="into this availability zone, or any; it keeps to its own without"
+    )
 
 
 def add_disks(parser: argparse.ArgumentParser) -> None:
@@ -197,6 +207,8 @@ def order(chosen: argparse.Namespace) -> tuple[api.Row, str | None]:
     policy = policies.given(chosen.fields, policy=chosen.policy)
     if policy:
         body[policies.KEY] = policy
+    if chosen.zone:
+        body[ZONE] = chosen.zone
     old = chosen.disk_over_commit or chosen.microversion_free
     if not old:
         return body, CHECKED_LATER if chosen.wait else CHECKED_FIRST

@@ -1,22 +1,19 @@
 """whimbrel-compute: an RPC server on greenthreads; eventlet takes over before anything else."""
 
 # The patching comes first: whatever is imported later must find green threads.
-import common  # noqa: F401 - silences eventlet's notice of its own end
+import services.compute.green  # noqa: F401 - what it does is what it is for
 
-import eventlet  # isort: skip
+# isort: split
+import sys
+from typing import TYPE_CHECKING
 
-eventlet.monkey_patch()
-
-import sys  # noqa: E402 - after the patching
-from typing import TYPE_CHECKING  # noqa: E402 - after the patching
-
-from common import clock  # noqa: E402 - after the patching
-from rpc import broker  # noqa: E402 - after the patching
-from rpc import service  # noqa: E402 - after the patching
-from rpc.bus import Bus  # noqa: E402 - after the patching
-from services.compute import concurrency  # noqa: E402 - after the patching
-from services.compute import process  # noqa: E402 - after the patching
-from services.compute.virt import drivers  # noqa: E402 - after the patching
+from common import clock
+from rpc import broker
+from rpc import service
+from rpc.bus import Bus
+from services.compute import concurrency
+from services.compute import process
+from services.compute.virt import drivers
 
 if TYPE_CHECKING:
     from oslo_config.cfg import ConfigOpts

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from rpc import compute
 from services.compute import examination
 from services.compute import incoming
 from services.compute import live_migration
-from services.compute import resources
+from services.compute import observation
 from services.compute import servers
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from common import objects
     from common.context import Context
     from services.compute.deps import Deps
@@ -24,12 +27,8 @@ class Manager(compute.Compute):
         """Work with the parts that main has wired."""
         self._deps = deps
         self._servers = servers.Servers(deps)
+        self._incoming = incoming.Incoming(deps)
         self._outgoing = live_migration.Outgoing(deps)
-
-    def node(self) -> objects.ComputeNode:
-        """Measure the host, for the heartbeat."""
-        capacity = self._deps.threads.native(self._deps.driver.capacity)
-        return resources.node(self._deps.conf, capacity)
 
     def build_server(self, context: Context, instance: objects.Instance) -> None:
         """Build a server and report it."""
@@ -100,28 +99,44 @@ class Manager(compute.Compute):
     ) -> objects.LibvirtLiveMigrateData:
         """Make ready for a guest."""
         del context
-        return incoming.prepare(self._deps, instance, migration)
+        with self._changing():
+            return self._incoming.prepare(instance, migration)
 
     def post_live_migration_at_destination(
         self, context: Context, instance: objects.Instance, migration: objects.Migration
     ) -> int:
         """Take a guest over."""
         del context
-        return incoming.finish(self._deps, instance, migration)
+        with self._changing():
+            return self._incoming.finish(instance, migration)
 
     def rollback_live_migration_at_destination(
         self, context: Context, instance: objects.Instance, migration: objects.Migration
     ) -> None:
         """Undo what was made for a guest."""
         del context
-        incoming.undo(self._deps, instance, migration)
+        with self._changing():
+            self._incoming.undo(instance, migration)
+
+    def leave_live_migration_source(
+        self, context: Context, instance: objects.Instance, migration: objects.Migration
+    ) -> None:
+        """Remove what a guest left here."""
+        del context
+        with self._changing():
+            self._deps.threads.native(self._deps.driver.leave, instance, migration.data)
+
+    def observe_guest(self, context: Context, instance: objects.Instance) -> objects.GuestSeen:
+        """Say what this host has of a guest."""
+        del context
+        return observation.observe(self._deps, instance)
 
     def let_go_live_migration(
         self, context: Context, instance: objects.Instance, migration: objects.Migration
     ) -> int:
         """End dead streams of a guest that waits here."""
         del context
-        return incoming.let_go(self._deps, instance, migration)
+        return self._incoming.let_go(instance, migration)
 
     def abort_live_migration(self, context: Context, migration: str) -> None:
         """Stop a move from here."""
@@ -139,3 +154,11 @@ class Manager(compute.Compute):
         """Steer a move from here by another policy."""
         del context
         self._outgoing.find(migration).change(policy)
+
+    @contextlib.contextmanager
+    def _changing(self) -> Generator[None]:
+        """Have the host's numbers told when the block has changed them, however it ends."""
+        try:
+            yield
+        finally:
+            self._deps.reporter.host_changed.set()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rpc import service
 from rpc.conductor import Conductor
 from services.compute import cache
+from services.compute import resources
 from services.compute.deps import Deps
 from services.compute.manager import Manager
 from services.compute.reporter import Reporter
@@ -36,6 +37,9 @@ def running(
     stop = threading.Event()
     conductor = bus.client(Conductor)
     reporter = Reporter(conf.host, conductor)
+    tracker = resources.Tracker(
+        conf, lambda: threads.native(driver.capacity), reporter.host_changed
+    )
     manager = Manager(Deps(conf, driver, cache.Cache(conf), threads, reporter, bus, clock))
     threads.start(driver.run_events, stop.is_set)
     threads.native(driver.start)
@@ -49,9 +53,10 @@ def running(
             threads=HANDLERS,
             conductor=conductor,
             zone=conf.compute.availability_zone,
-            node=manager.node,
+            numbers=tracker,
         ):
             yield manager
     finally:
         stop.set()
+        reporter.close()
         threads.native(driver.stop)

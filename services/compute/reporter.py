@@ -37,6 +37,8 @@ class Reporter:
         self._board: dict[str, objects.MigrationProgress] = {}
         self._notes: list[objects.MigrationStep] = []
         self._changed = threading.Event()
+        # Set by whatever makes the host's numbers others than they were.
+        self.host_changed = threading.Event()
 
     @_again
     def operation_ended(
@@ -48,6 +50,7 @@ class Reporter:
         power: int,
     ) -> None:
         """Tell how an operation ended."""
+        self.host_changed.set()
         self._conductor.operation_ended(
             context,
             instance.uuid,
@@ -62,6 +65,7 @@ class Reporter:
     @_again
     def move(self, context: Context, report: objects.MoveReport) -> objects.Migration:
         """Tell a change of a move's status; raises StaleWrite when another decided first."""
+        self.host_changed.set()
         return self._conductor.move_report(context, report)
 
     def post(self, progress: objects.MigrationProgress) -> objects.MigrationProgress:
@@ -97,13 +101,18 @@ class Reporter:
         self._board.pop(migration, None)
 
     def send_board(self, interval: float, stop: threading.Event) -> None:
-        """Send the board while something changes on it, one message per interval."""
-        while not stop.wait(interval):
-            if not self._changed.is_set():
-                continue
+        """Send the board while something changes on it, one message per interval.
+
+        Where nothing moves nobody wakes up. Set `stop` and call close() to end it.
+        """
+        while self._changed.wait() and not stop.wait(interval):
             self._changed.clear()
             notes, self._notes = self._notes, []
             self._send(list(self._board.values()), notes)
+
+    def close(self) -> None:
+        """Wake send_board() to see that it is to stop."""
+        self._changed.set()
 
     def _send(
         self, board: list[objects.MigrationProgress], notes: list[objects.MigrationStep]

@@ -27,6 +27,12 @@ class Deps(NamedTuple):
     scheduler: Scheduler
     clock: Clock
     pool: Executor
+    process: str  # its own id: another on the same host is somebody else
+
+    @property
+    def owner(self) -> str:
+        """Name who owns the moves that are in work here."""
+        return f"{self.conf.host}/{self.process}"
 
     def compute(self, host: str) -> compute.Compute:
         """Give the client of one host's compute."""

@@ -16,9 +16,12 @@ from common import objects
 from common import states
 from common.db import servers
 from services.conductor import checks as own
+from services.conductor import placement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from oslo_config.cfg import ConfigOpts
 
     from common.context import Context
     from services.conductor.deps import Deps
@@ -50,10 +53,18 @@ def table(
     *,
     block_migration: bool | None,
     disk_over_commit: bool,
+    zone: str | None,
 ) -> Results:
     """Give the answers of all checks, host by host; the source is among them only if named."""
     with deps.database.read() as tx:
         instance = servers.get(tx, server)
+        disks = placement.disks(
+            tx,
+            instance,
+            host,
+            block_migration=block_migration,
+            disk_over_commit=disk_over_commit,
+        )
     question = Question(
         deps,
         context,
@@ -65,20 +76,21 @@ def table(
             migration_policy.defaults(deps.conf), instance.flavor.extra_specs, {}
         ),
     )
-    chosen = deps.scheduler.explain(context, _spec(instance, host))
+    spec = _spec(deps.conf, instance, host, zone).replace(**disks)
+    chosen = deps.scheduler.explain(context, spec)
     found = _rows(question, chosen)
     for name, results in _ask(question, _up(found)).items():
         found[name] += results
     return [result for results in found.values() for result in results]
 
 
-def _spec(instance: objects.Instance, host: str | None) -> objects.RequestSpec:
-    return objects.RequestSpec(
-        instance_uuid=instance.uuid,
-        consumer=instance.uuid,
-        flavor=instance.flavor,
-        image=instance.image,
-        availability_zone=instance.pinned_zone,
+def _spec(
+    conf: ConfigOpts, instance: objects.Instance, host: str | None, zone: str | None
+) -> objects.RequestSpec:
+    return placement.spec(
+        conf,
+        instance,
+        zone=zone,
         requested_host=host,
         ignore_hosts=[instance.host] if instance.host and host is None else [],
     )
@@ -103,7 +115,7 @@ def _up(found: dict[str, Results]) -> dict[str, bool]:
     return {
         host: "source" not in names
         for host, names in failed.items()
-        if not names & {"up", "known", "not-itself"}
+        if not names & {"ComputeFilter", "known", "not-itself"}
     }
 
 

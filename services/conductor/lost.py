@@ -15,6 +15,7 @@ from common import errors
 from common import states
 from common.db import journal
 from common.db import servers
+from services.conductor import building
 from services.conductor import servers as stationary
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def _care(deps: Deps, server: objects.Instance) -> None:
 
 def _send(deps: Deps, context: Context, server: objects.Instance) -> None:
     if server.host is None:
-        stationary.orphaned(deps, context, server)
+        building.orphaned(deps, context, server)
         return
     LOG.info("server %s: %s is told again: %s", server.uuid, server.host, server.task_state)
     if server.task_state == states.Task.SPAWNING:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from common import clock as clocks
 from common import errors
+from common import ids
 from common.db import engine
 from common.db import schema
 from rpc import broker
 from rpc import service
 from rpc.bus import Bus
 from rpc.scheduler import Scheduler
+from services.conductor import audit
 from services.conductor import leftovers
 from services.conductor import lost
 from services.conductor import queue
@@ -58,7 +60,7 @@ def running(
     """Conduct while the block lasts."""
     stop = threading.Event()
     with futures.ThreadPoolExecutor(conf.conductor.workers, "conductor") as pool:
-        deps = Deps(conf, database, bus, bus.client(Scheduler), clock, pool)
+        deps = Deps(conf, database, bus, bus.client(Scheduler), clock, pool, ids.new())
         manager = Manager(deps)
         # A thread of its own: with one worker nobody else would get to work.
         ticking = threading.Thread(target=_tick, args=(deps, manager, stop), name="conductor tick")
@@ -79,12 +81,15 @@ def running(
 
 
 def _tick(deps: Deps, manager: Manager, stop: threading.Event) -> None:
+    auditing = audit.Audit(deps)
     undone = leftovers.Leftovers(deps)
     while not stop.wait(deps.conf.conductor.tick):
         try:
             manager.renew()
             queue.tick(deps)
             lost.tick(deps)
+            manager.observe()
+            auditing.tick()
             undone.tick()
         except errors.Error as trouble:
             LOG.warning("moves and servers are looked at again in a moment: %s", trouble)

@@ -10,17 +10,22 @@ from common import context as contexts
 from common import errors
 from common import objects
 from common import states
+from common.db import claims
 from common.db import hosts
 from common.db import journal
 from common.db import moves as rows
 from common.db import servers as instances
 from common.db import services
-from rpc import conductor
+from services.conductor import audit as audits
+from services.conductor import building
 from services.conductor import catalog
 from services.conductor import control
 from services.conductor import dry_run
+from services.conductor import grouping
+from services.conductor import liveness
 from services.conductor import moves
 from services.conductor import queue
+from services.conductor import resolve
 from services.conductor import servers
 from services.conductor.tasks.live_migrate import LiveMigrationTask
 
@@ -31,7 +36,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 
-class Manager(conductor.Conductor):
+class Manager(grouping.Grouping):
     """Answers every call of rpc.conductor.Conductor."""
 
     def __init__(self, deps: Deps) -> None:
@@ -39,6 +44,8 @@ class Manager(conductor.Conductor):
         self._deps = deps
         # Moves that wait here for their checks, or are being checked.
         self._checking: set[str] = set()
+        # Hosts that have told something new here since the last tick.
+        self._news: set[str] = set()
         # Servers that wait here for a host, by their generation.
         self._placing: dict[str, int] = {}
 
@@ -48,14 +55,20 @@ class Manager(conductor.Conductor):
             for move in self._checking.copy():
                 # One that was aborted is noticed by its next check.
                 with contextlib.suppress(errors.StaleWrite):
-                    rows.renew(tx, move, self._deps.conf.host, moves.lease(self._deps))
+                    rows.renew(tx, move, self._deps.owner, moves.lease(self._deps))
             for server, generation in self._placing.copy().items():
                 with contextlib.suppress(errors.StaleWrite):
                     instances.change(tx, server, expect={"generation": generation})
 
+    def observe(self) -> None:
+        """Follow what hosts have told of their guests since the last tick."""
+        news = {self._news.pop() for _each in range(len(self._news))}
+        if news:
+            audits.observe(self._deps, news)
+
     def create_server(self, context: Context, request: objects.NewServer) -> objects.Instance:
         """Write the server and look for its host in the background."""
-        instance = servers.create(self._deps, context, request)
+        instance = building.create(self._deps, context, request)
         self._placing[instance.uuid] = instance.generation
         self._deps.pool.submit(self._place, context, instance, request.requested_host)
         return instance
@@ -81,7 +94,7 @@ class Manager(conductor.Conductor):
         LOG.debug("server %s: %s reports that %s ended", server, host, operation)
         servers.ended(self._deps, context, server, host, operation, generation, error, power_state)
 
-    def live_migrate(
+    def live_migrate(  # noqa: PLR0913 - declared so
         self,
         context: Context,
         server: str,
@@ -91,6 +104,7 @@ class Manager(conductor.Conductor):
         disk_over_commit: bool,
         policy: dict[str, str],
         wait: bool,
+        zone: str | None = None,
     ) -> objects.Migration:
         """Begin a live migration; its checks run now, or in the background."""
         instance, migration = moves.begin(
@@ -101,12 +115,14 @@ class Manager(conductor.Conductor):
             block_migration=block_migration,
             disk_over_commit=disk_over_commit,
             policy=policy,
+            zone=zone,
         )
+        task = LiveMigrationTask(self._deps, context, instance, migration, zone)
         self._checking.add(migration.uuid)
         if wait:
-            self._launch(context, instance, migration)
+            self._launch(task, migration)
         else:
-            self._deps.pool.submit(self._launch_quietly, context, instance, migration)
+            self._deps.pool.submit(self._launch_quietly, context, task, migration)
         return migration
 
     def check_migrate(
@@ -117,6 +133,7 @@ class Manager(conductor.Conductor):
         *,
         block_migration: bool | None,
         disk_over_commit: bool,
+        zone: str | None = None,
     ) -> list[objects.CheckResult]:
         """Check a live migration without beginning it."""
         return dry_run.table(
@@ -126,6 +143,7 @@ class Manager(conductor.Conductor):
             host,
             block_migration=block_migration,
             disk_over_commit=disk_over_commit,
+            zone=zone,
         )
 
     def abort_migration(self, context: Context, server: str, migration: str) -> None:
@@ -142,6 +160,18 @@ class Manager(conductor.Conductor):
     ) -> objects.Migration:
         """Change the policy of a live migration."""
         return control.change(self._deps, context, server, migration, changes)
+
+    def resolve_move(self, context: Context, server: str, migration: str) -> objects.Resolution:
+        """Settle a live migration that ended in error."""
+        return resolve.resolve(self._deps, context, server, migration)
+
+    def audit(self, context: Context, host: str | None) -> list[objects.Finding]:
+        """Compare hosts and records now."""
+        del context
+        if host is not None:
+            with self._deps.database.read() as tx:
+                liveness.node(self._deps, tx, host)
+        return audits.audit(self._deps, host)
 
     def set_limits(
         self, context: Context, *, max_outbound: int | None, max_inbound: int | None
@@ -186,8 +216,11 @@ class Manager(conductor.Conductor):
         del context
         with self._deps.database.write() as tx:
             services.report(tx, service, self._deps.clock.now())
-            if node is not None:
-                hosts.report(tx, node)
+            over = hosts.report(tx, node) if node is not None else {}
+        if node is not None:
+            self._news.add(node.host)
+        if over:
+            LOG.warning("%s is %s; it gets no more servers", service.host, claims.too_much(over))
 
     def update_server(self, context: Context, server: str, changes: dict[str, str]) -> None:
         """Change a name or description."""
@@ -247,15 +280,12 @@ class Manager(conductor.Conductor):
         self, context: Context, instance: objects.Instance, requested_host: str | None
     ) -> None:
         try:
-            servers.place(self._deps, context, instance, requested_host)
+            building.place(self._deps, context, instance, requested_host)
         finally:
             self._placing.pop(instance.uuid, None)
 
-    def _launch(
-        self, context: Context, instance: objects.Instance, migration: objects.Migration
-    ) -> None:
+    def _launch(self, task: LiveMigrationTask, migration: objects.Migration) -> None:
         """Check and queue the move; what speaks against it ends in its row, and is raised."""
-        task = LiveMigrationTask(self._deps, context, instance, migration)
         try:
             task.execute()
         except errors.Error as error:
@@ -299,11 +329,11 @@ class Manager(conductor.Conductor):
             LOG.info("migration %s: left as it is: %s", migration.uuid, decided)
 
     def _launch_quietly(
-        self, context: Context, instance: objects.Instance, migration: objects.Migration
+        self, context: Context, task: LiveMigrationTask, migration: objects.Migration
     ) -> None:
         contexts.adopt(context)
         try:
-            self._launch(context, instance, migration)
+            self._launch(task, migration)
         except errors.Error as refusal:
             LOG.debug("migration %s: %s", migration.uuid, refusal)
         except Exception:

@@ -17,6 +17,7 @@ from common.db import moves
 from common.db import servers
 from services.conductor import checks as own
 from services.conductor import liveness
+from services.conductor import placement
 from services.conductor import servers as stationary
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def lease(deps: Deps) -> datetime.datetime:
     return deps.clock.now() + datetime.timedelta(seconds=deps.conf.conductor.lease)
 
 
-def begin(
+def begin(  # noqa: PLR0913 - all that a request says
     deps: Deps,
     context: Context,
     server: str,
@@ -47,11 +48,12 @@ def begin(
     block_migration: bool | None,
     disk_over_commit: bool,
     policy: dict[str, str],
+    zone: str | None,
 ) -> tuple[objects.Instance, objects.Migration]:
     """Take the server for a move: task, row and the source's claim, all at once."""
     with deps.database.write() as tx:
         before = servers.get(tx, server)
-        checks.require(own.MOVE, own.Wish(deps, tx, before, host))
+        checks.require(own.MOVE, own.Wish(deps, tx, before, host, zone))
         instance = servers.change(
             tx,
             server,
@@ -108,7 +110,7 @@ def settle(deps: Deps, tx: Tx, migration: objects.Migration, power: int | None) 
         claims.release(tx, migration.uuid)
         destination = liveness.node(deps, tx, str(migration.destination))
         changes["host"] = destination.host
-        changes["availability_zone"] = destination.availability_zone
+        changes |= placement.arrived(instance, destination.availability_zone)
     if migration.status in STAYS:
         put_back(tx, migration)
     if power is not None:
@@ -126,6 +128,7 @@ def put_back(tx: Tx, migration: objects.Migration) -> None:
     one that the row names, or at one whose checks have not ended.
     """
     server = migration.instance_uuid
+    claims.lock(tx, [migration.source, *claims.held(tx, server)])
     for host in claims.held(tx, server):
         if host != migration.source:
             claims.release(tx, server, host)
@@ -181,7 +184,7 @@ def _row(
         user_id=context.user_id or "",
         project_id=context.project_id or "",
         created_at=deps.clock.now(),
-        owner=deps.conf.host,
+        owner=deps.owner,
         lease_until=lease(deps),
     )
 

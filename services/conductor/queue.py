@@ -58,15 +58,19 @@ def _care(deps: Deps, migration: objects.Migration) -> None:
 
 
 def _start_again(deps: Deps, migration: objects.Migration) -> None:
-    LOG.info("migration %s: %s is told again to start it", migration.uuid, migration.source)
     with deps.database.write() as tx:
-        moves.renew(tx, migration.uuid, str(migration.owner), moving.lease(deps))
+        moves.extend(tx, migration.uuid, deps.clock.now(), moving.lease(deps))
+    LOG.info("migration %s: %s is told again to start it", migration.uuid, migration.source)
     _start(deps, migration)
 
 
 def _give_up(deps: Deps, migration: objects.Migration) -> None:
-    orphaned = errors.MoveFailed("the conductor that was checking this move is gone")
-    moving.fail(deps, migration, states.Move.FAILED, orphaned, None, migration.owner)
+    """End the move; one that is renewed in this moment is its conductor's."""
+    host, _, _process = str(migration.owner).partition("/")
+    orphaned = errors.MoveFailed(f"the conductor on {host} that was checking this move is gone")
+    with deps.database.write() as tx:
+        mine = moves.take(tx, migration.uuid, deps.owner, deps.clock.now(), moving.lease(deps))
+    moving.fail(deps, mine, states.Move.FAILED, orphaned, None, host)
 
 
 # What is done for a move whose owner has been silent for a lease. A running one
@@ -83,7 +87,7 @@ def _admit(deps: Deps) -> list[objects.Migration]:
             tx,
             max_outbound=_limit(deps, tx, "max_outbound"),
             max_inbound=_limit(deps, tx, "max_inbound"),
-            owner=deps.conf.host,
+            owner=deps.owner,
             lease_until=moving.lease(deps),
         )
         # The step is written before the message that causes it is sent.

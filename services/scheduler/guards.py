@@ -10,6 +10,10 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
+from common import errors
+from common.db import groups
+from common.db import zones
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -17,7 +21,23 @@ if TYPE_CHECKING:
     from common.db.engine import Tx
     from services.scheduler.request import Request
 
-GUARDS: tuple[Callable[[Request, Tx, str], None], ...] = ()
+
+def group(request: Request, tx: Tx, host: str) -> None:
+    """Refuse what the policy of the server's group forbids; locks the group."""
+    groups.guard(tx, request.consumer, host)
+
+
+def zone(request: Request, tx: Tx, host: str) -> None:
+    """Refuse a host that has left the zone meanwhile; locks the host, as the claim does."""
+    if request.zone is None:
+        return
+    found = zones.hold(tx, [host]).get(host)
+    if request.zone != found:
+        raise errors.NoRoom(f"{host} is in availability zone {found} now", host=host)
+
+
+# In this order: a group is locked before a host.
+GUARDS: tuple[Callable[[Request, Tx, str], None], ...] = (group, zone)
 
 
 def of(request: Request) -> list[claims.Guard]:

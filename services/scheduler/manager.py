@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+import random
 from typing import TYPE_CHECKING
 
 from common import checks
 from common import errors
 from common import objects
+from common import reasons
 from common.db import claims
-from common.db import hosts
 from rpc import scheduler
+from services.scheduler import fleet
 from services.scheduler import guards
-from services.scheduler import request as requests
 from services.scheduler.filters import table as filters
+from services.scheduler.filters import wishes
 from services.scheduler.weighers import table as weighers
 
 if TYPE_CHECKING:
@@ -22,113 +24,134 @@ if TYPE_CHECKING:
     from common.clock import Clock
     from common.context import Context
     from common.db.engine import Database
+    from common.db.hosts import Room
+    from services.scheduler.request import Request
 
 LOG = logging.getLogger(__name__)
 
-# Hosts named in the sentence of a refusal; facts["reasons"] has all.
-NAMED = 10
-UNKNOWN = "no compute service has ever reported under this name"
+# Who refuses when others were first.
+CLAIM = "claim"
+NOBODY = "no compute service has reported yet"
 
 
 class Manager(scheduler.Scheduler):
     """Answers rpc.scheduler.Scheduler."""
 
-    def __init__(self, conf: ConfigOpts, database: Database, clock: Clock) -> None:
-        """Choose by the filters and weights of [scheduler]; an unknown filter raises Invalid."""
+    def __init__(
+        self,
+        conf: ConfigOpts,
+        database: Database,
+        clock: Clock,
+        chance: random.Random | None = None,
+    ) -> None:
+        """Choose by the filters and weights of [scheduler]; an unknown filter raises Invalid.
+
+        `chance` decides among equals, and among the best few.
+        """
         self._conf = conf
         self._database = database
-        self._clock = clock
-        self._filters = filters.choose(conf.scheduler.filters)
+        self._chance = chance or random.SystemRandom()
+        self._filters = filters.choose(conf.scheduler.enabled_filters)
+        self._weighers = weighers.choose(conf)
+        self._fleet = fleet.Fleet(conf, clock, self._filters, weighers.orders(self._weighers))
 
     def select_destinations(self, context: Context, spec: objects.RequestSpec) -> objects.Selection:
-        """Choose the best host and claim it; others may have taken it, then the next best."""
+        """Choose one of the best hosts and claim it; when others are first, the next one."""
+        del context
         with self._database.read() as tx:
-            request = requests.read(tx, spec)
+            request = self._fleet.read(tx, spec)
             held = claims.held(tx, request.consumer)
-            rooms = hosts.rooms(tx, self._clock.now(), self._conf.service.down_after)
-        again = _held_already(request, held)
+            again = _held_already(request, held)
+            found = fleet.NOTHING if again else self._fleet.look(tx, request)
         if again is not None:
             LOG.info("server %s: %s is claimed already", spec.instance_uuid, again.host)
             return again
-        fit, refusals = self._filter(rooms, request)
-        return self._claim_best(spec, request, fit, refusals)
+        return self._claim_best(spec, request, found)
 
     def explain(self, context: Context, spec: objects.RequestSpec) -> list[objects.CheckResult]:
         """Ask every filter about every host that is in question; none is claimed."""
         del context
-        with self._database.read() as tx:
-            request = requests.read(tx, spec)
-            rooms = hosts.rooms(tx, self._clock.now(), self._conf.service.down_after)
-        names = self._conf.scheduler.filters
-        found = [room for room in rooms if filters.wanted(room, request)]
+        request, found = self._all(spec)
         if request.requested_host is not None and not found:
-            unknown = errors.HostUnsuitable(f"{request.requested_host}: {UNKNOWN}")
-            return [checks.failed("known", request.requested_host, unknown)]
-        return [answer for room in found for answer in filters.explain(names, room, request)]
+            unknown = errors.HostUnsuitable(f"{request.requested_host}: {fleet.UNKNOWN}")
+            return [checks.failed(fleet.KNOWN, request.requested_host, unknown)]
+        return [
+            answer for room in found for answer in filters.explain(self._filters, room, request)
+        ]
 
-    def _filter(
-        self, rooms: list[hosts.Room], request: requests.Request
-    ) -> tuple[list[hosts.Room], dict[str, str]]:
-        fit: list[hosts.Room] = []
-        refusals: dict[str, str] = {}
-        for room in rooms:
-            reason = filters.refusal(self._filters, room, request)
-            if reason is None:
-                fit.append(room)
-            else:
-                refusals[room.name] = reason
-        return fit, _relevant(request, fit, refusals)
+    def rank(self, context: Context, spec: objects.RequestSpec) -> list[objects.Rank]:
+        """Give every host in question with its points, best first, or who refuses it."""
+        del context
+        request, rooms = self._all(spec)
+        found = fleet.judge(self._filters, rooms, request)
+        if request.requested_host is not None and not rooms:
+            found.refused[request.requested_host] = reasons.one(fleet.KNOWN, fleet.UNKNOWN)
+        ranked = weighers.rank(self._weighers, found.fit, request, self._chance)
+        return [
+            objects.Rank(host=one.host.name, score=one.score, scores=one.scores) for one in ranked
+        ] + [
+            objects.Rank(host=host, refusals={host: refusals})
+            for host, refusals in sorted(found.refused.items())
+        ]
+
+    def _all(self, spec: objects.RequestSpec) -> tuple[Request, list[Room]]:
+        with self._database.read() as tx:
+            request = self._fleet.read(tx, spec)
+            named = request.requested_host
+            rooms = self._fleet.rooms(tx, None if named is None else [named])
+        return request, [room for room in rooms if wishes.wanted(room, request)]
 
     def _claim_best(
-        self,
-        spec: objects.RequestSpec,
-        request: requests.Request,
-        fit: list[hosts.Room],
-        refusals: dict[str, str],
+        self, spec: objects.RequestSpec, request: Request, found: fleet.Found
     ) -> objects.Selection:
-        best = weighers.rank(self._conf, fit)
-        for room in best[: self._conf.scheduler.claim_attempts]:
+        line = self._line(request, found.fit)
+        tried = dict(found.refused)
+        for number, room in enumerate(line[: self._conf.scheduler.claim_attempts]):
             try:
                 with self._database.write() as tx:
                     taken = claims.claim(
                         tx, room.name, request.consumer, request.amounts, guards.of(request)
                     )
             except errors.NoRoom as taken_first:
-                refusals[room.name] = f"others were first: {taken_first}"
+                reasons.add(tried, room.name, CLAIM, f"others were first: {taken_first}")
                 continue
             LOG.info("server %s: %s is claimed for it", spec.instance_uuid, room.name)
+            rest = line[number + 1 : number + 1 + spec.alternates]
             return objects.Selection(
-                host=room.name, consumer=request.consumer, amounts=taken, refusals=refusals
+                host=room.name,
+                consumer=request.consumer,
+                amounts=taken,
+                refusals={host: reasons.line(told) for host, told in tried.items()},
+                alternates=[other.name for other in rest],
             )
-        raise _none(spec, refusals)
+        raise self._none(spec, request, tried)
+
+    def _line(self, request: Request, fit: list[Room]) -> list[Room]:
+        """Give the hosts in the order in which they are tried: any of the best few comes first."""
+        ranked = weighers.rank(self._weighers, fit, request, self._chance)
+        line = [one.host for one in ranked]
+        few = min(self._conf.scheduler.host_subset_size, len(line))
+        if few > 1:
+            line.insert(0, line.pop(self._chance.randrange(few)))
+        return line
+
+    def _none(
+        self, spec: objects.RequestSpec, request: Request, tried: reasons.Reasons
+    ) -> errors.NoValidHost:
+        """Say why of every host: only now those are looked at that the database left out."""
+        with self._database.read() as tx:
+            found = self._fleet.why(tx, request, tried)
+        told = reasons.sentence(found, NOBODY)
+        LOG.info("server %s: no host of %s is left", spec.instance_uuid, len(found))
+        return errors.NoValidHost(
+            f"no valid host for server {spec.instance_uuid}: {told}", reasons=found
+        )
 
 
-def _held_already(
-    request: requests.Request, held: dict[str, dict[str, int]]
-) -> objects.Selection | None:
+def _held_already(request: Request, held: dict[str, dict[str, int]]) -> objects.Selection | None:
+    out = {*request.ignored, *request.tried}
     for host, amounts in sorted(held.items()):
-        if host in request.ignored or request.requested_host not in {None, host}:
+        if host in out or request.requested_host not in {None, host}:
             continue
         return objects.Selection(host=host, consumer=request.consumer, amounts=amounts)
     return None
-
-
-def _relevant(
-    request: requests.Request, fit: list[hosts.Room], refusals: dict[str, str]
-) -> dict[str, str]:
-    """Leave out what is said of other hosts when one was asked for."""
-    wanted = request.requested_host
-    if wanted is None:
-        return refusals
-    if any(room.name == wanted for room in fit):
-        return {}
-    return {wanted: refusals.get(wanted, UNKNOWN)}
-
-
-def _none(spec: objects.RequestSpec, refusals: dict[str, str]) -> errors.NoValidHost:
-    named = [f"{host}: {reason}" for host, reason in sorted(refusals.items())]
-    more = [f"and {len(named) - NAMED} more"] if len(named) > NAMED else []
-    told = "; ".join([*named[:NAMED], *more]) or "no compute service has reported yet"
-    return errors.NoValidHost(
-        f"no valid host for server {spec.instance_uuid}: {told}", reasons=dict(refusals)
-    )

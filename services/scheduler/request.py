@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from types import MappingProxyType
 from typing import NamedTuple
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from common.db import claims
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from oslo_config.cfg import ConfigOpts
 
     from common import objects
     from common.db.engine import Tx
@@ -35,12 +38,19 @@ class Request(NamedTuple):
     group: affinity.Group | None = None
     local_disk: bool = True  # whether the guest's disks are to be on the host's own disk
     storage: frozenset[str] | None = None  # hosts that reach the guest's disks; None: any
+    disk_storage: str = ""  # where the guest's disks are already; empty: nowhere yet
+    disk_over_commit: bool = False
+    seen_since: datetime.datetime | None = None  # a service silent for longer is down
+    max_io_ops: int = 8
+    max_instances: int = 500
 
 
-def read(tx: Tx, spec: objects.RequestSpec) -> Request:
+def read(tx: Tx, spec: objects.RequestSpec, conf: ConfigOpts, now: datetime.datetime) -> Request:
     """Take out of the specification what a host is measured by, and look up its hints."""
     hints = spec.hints
-    same, different = hints.get("same_host", []), hints.get("different_host", [])
+    different = hints.get("different_host", [])
+    # Who followed a server that is gone by now follows nobody.
+    same = affinity.living(tx, hints.get("same_host", []))
     return Request(
         consumer=spec.consumer,
         amounts=claims.amounts(spec.flavor),
@@ -52,8 +62,13 @@ def read(tx: Tx, spec: objects.RequestSpec) -> Request:
         extra_specs=spec.flavor.extra_specs,
         image=spec.image.properties if spec.image else NOTHING,
         same_hosts=affinity.hosts(tx, same) if same else None,
-        different_hosts=affinity.hosts(tx, different),
+        different_hosts=affinity.hosts(tx, different) if different else frozenset(),
         group=affinity.group(tx, spec.instance_uuid, next(iter(hints.get("group", [])), None)),
         local_disk=spec.local_disk,
         storage=None if spec.storage is None else frozenset(spec.storage),
+        disk_storage=spec.disk_storage,
+        disk_over_commit=spec.disk_over_commit,
+        seen_since=now - datetime.timedelta(seconds=conf.service.down_after),
+        max_io_ops=conf.scheduler.max_io_ops_per_host,
+        max_instances=conf.scheduler.max_instances_per_host,
     )

@@ -21,7 +21,7 @@ def made() -> set[str]:
     names = {check.name for check in libvirt.DESTINATION}
     names |= {check.name for check in libvirt.SOURCE}
     names |= {check.name for check in conductor.DRY}
-    filters = table.FILTERS.keys() - set(table.WISHES)
+    filters = table.FILTERS.keys()
     alone = {"known", "guest", dry_run.ANSWER, examination.TLS, examination.POLICY}
     return names | filters | alone
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import sys
 from typing import NamedTuple
 from typing import TYPE_CHECKING
 
+from deploy.lab import registry
 from tests.benchmarks import bus
+from tests.benchmarks import document
+from tests.benchmarks import drain
 from tests.benchmarks import figures
+from tests.benchmarks import messages
 from tests.benchmarks import migration
 from tests.benchmarks import scheduling
 from tests.integration import labs
@@ -17,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterator
 
-SUBNET = "198.18.3.0/24"
 Tables = dict[str, list[figures.Figure]]
 
 
@@ -36,41 +40,66 @@ def _scheduling(_lab: labs.Lab) -> Tables:
 BENCHMARKS = {
     "bus": Benchmark(bus.measure_all, needs_lab=True),
     "scheduling": Benchmark(_scheduling, needs_lab=False),
-    "migration": Benchmark(migration.measure, needs_lab=True),
+    "idle": Benchmark(migration.measure, needs_lab=True),
+    "busy": Benchmark(migration.measure_busy, needs_lab=True),
+    "drain": Benchmark(drain.measure, needs_lab=True),
+    "messages": Benchmark(messages.measure, needs_lab=True),
 }
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Run the named benchmarks, or all."""
-    unknown = set(names) - set(BENCHMARKS)
-    if unknown:
-        known = ", ".join(BENCHMARKS)
-        sys.stderr.write(f"no such benchmark: {', '.join(unknown)}; there are: {known}\n")
-        return 2
-    chosen = {name: BENCHMARKS[name] for name in names or BENCHMARKS}
+    options = _parse(arguments)
+    chosen = {name: BENCHMARKS[name] for name in options.names or BENCHMARKS}
+    lab = labs.Lab(options.lab, options.subnet)
     groups: Tables = {}
-    with _lab(any(one.needs_lab for one in chosen.values())) as lab:
+    with _running(lab, any(one.needs_lab for one in chosen.values())) as machine:
         for name, one in chosen.items():
-            sys.stdout.write(f"measuring: {name}\n")
-            sys.stdout.flush()
-            groups.update(one.measure(lab))
+            _say(f"measuring: {name}")
+            found = one.measure(lab)
+            groups |= found
+            if options.write:
+                document.write(name, found, machine)
     figures.report(groups)
     return 0
 
 
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("--write", action="store_true", help=f"into doc/{document.PAGE.name} too")
+    parser.add_argument("--lab", default="bench", help="one that runs is used, and left running")
+    parser.add_argument("--subnet", default="198.18.3.0/24")
+    options = parser.parse_args(arguments)
+    unknown = set(options.names) - set(BENCHMARKS)
+    if unknown:
+        known = ", ".join(BENCHMARKS)
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are: {known}")
+    return options
+
+
 @contextlib.contextmanager
-def _lab(needed: bool) -> Iterator[labs.Lab]:  # noqa: FBT001 - the only thing to say
-    lab = labs.Lab("bench", SUBNET)
+def _running(lab: labs.Lab, needed: bool) -> Iterator[str]:  # noqa: FBT001 - the only thing to say
+    """Have a lab of two hosts where one is needed; gives what the machine is."""
     if not needed:
-        yield lab
+        yield document.machine("no guests")
         return
-    sys.stdout.write("starting a lab of two hosts\n")
-    sys.stdout.flush()
+    found = registry.recall(lab.name)
+    if found is not None and registry.healthy(found):
+        yield document.machine(found.virt_type)
+        return
+    _say("starting a lab of two hosts")
     lab.up("--hosts", "2")
     try:
-        yield lab
+        yield document.machine(registry.find(lab.name).virt_type)
     finally:
         lab.down()
 
 
-sys.exit(main(sys.argv[1:]))
+def _say(words: str) -> None:
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

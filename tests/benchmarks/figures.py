@@ -11,6 +11,7 @@ import statistics
 import sys
 from typing import NamedTuple
 
+HEAD = ("", "median", "min", "max", "n", "unit")
 FOLDER = pathlib.Path(".cache/bench")
 
 
@@ -37,12 +38,11 @@ def ratio(name: str, ours: Figure, theirs: Figure) -> Figure:
 
 def table(title: str, figures: list[Figure]) -> str:
     """Draw a table for people."""
-    head = ("", "median", "min", "max", "n", "unit")
-    rows = [head, *(figure.row for figure in figures)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    rows = [HEAD, *(figure.row for figure in figures)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD))]
     lines = [
         "  ".join(
-            cell.ljust(width) if i in {0, len(head) - 1} else cell.rjust(width)
+            cell.ljust(width) if i in {0, len(HEAD) - 1} else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -17,13 +18,14 @@ UNDO = "rollback_live_migration_at_destination"
 # A guest of 4000 MiB takes minutes at this rate.
 SLOW = {"bandwidth": "20", "policy": "gentle"}
 LATE = 15
+IMPATIENT: dict[str, Any] = {"compute.migration_link_timeout": 3}
 
 
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory) -> Iterator[stages.Stage]:
     """Hosts that take a link for dead after three seconds."""
     folder = tmp_path_factory.mktemp("impatient")
-    with stages.running(folder, **{"compute.migration_link_timeout": 3}) as stage:
+    with stages.running(folder, **IMPATIENT) as stage:
         yield stage
 
 

@@ -104,15 +104,21 @@ def test_policy_is_refused_without_certificates(lab, plan, host1, host2, awake, 
     key = plan.host("host2").folder / certificates.OWN / "server-key.pem"
     kept = key.read_bytes()
     key.unlink()
-    lab.run("kill", "host2", "libvirtd")
-    lab.run("start", "host2", "libvirtd")
+    look_anew(lab, "host2")
     try:
         move = driver_moves.Move(host1, host2, awake, files, POLICY)
         end = move.begin().finish()
     finally:
         key.write_bytes(kept)
+        look_anew(lab, "host2")
 
     assert not end.gone
     assert "TLS" in end.reason
     assert states.Power.RUNNING == host1.guest(awake.uuid).power
     assert [] == driver_moves.left(lab, host2)
+
+
+def look_anew(lab: labs.Lab, host: str) -> None:
+    """Start a host's libvirtd again: what the host can do is looked at once for each."""
+    lab.run("kill", host, "libvirtd")
+    lab.run("start", host, "libvirtd")

@@ -167,7 +167,7 @@ def test_running_move_is_changed(cloud, busy):
 
 def test_queue_with_one_cancelled(cloud):
     """Of six moves two run at a time; one that waits is cancelled, the others arrive."""
-    cloud.ask("PUT", "/whimbrel/limits", {"max_outbound": 2, "max_inbound": 2})
+    cloud.ask("PUT", "/whimbrel/limits", {"limits": {"max_outbound": 2, "max_inbound": 2}})
     guests = [cloud.boot(next(NAMES)) for _ in range(6)]
     try:
         for guest in guests:

@@ -64,6 +64,7 @@ def live_migrate(call: Call, server_id: str, wanted: dict[str, Any]) -> calls.Re
         disk_over_commit=old and parts.truth(wanted["disk_over_commit"]),
         policy=policies.strings(wanted.get(bodies.POLICY, {})),
         wait=call.version < ASYNCHRONOUS,
+        zone=wanted.get(bodies.ZONE),
     )
     return calls.Reply(None, {"Location": f"{call.root}/os-migrations/{move.uuid}"})
 

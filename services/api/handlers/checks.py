@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from services.api.calls import JSON
 
 AUTO = "auto"
-HOST = re.compile(parts.HOST["pattern"])
+NAME = re.compile(parts.HOST["pattern"])
 
 
 def check_migrate(call: Call, server_id: str) -> JSON:
     """Give what every check says of moving a server, to `host` or to every other host.
 
-    `block_migration` is true, false or auto; `disk_over_commit` true or false.
+    `block_migration` is true, false or auto; `disk_over_commit` true or false;
+    `zone` lets it leave its own, for one by name or for any.
     """
     with call.parts.database.read() as tx:
         find.server(call, tx, server_id)
@@ -29,9 +30,10 @@ def check_migrate(call: Call, server_id: str) -> JSON:
     found = call.parts.conductor.check_migrate(
         call.context,
         server_id,
-        _host(call),
+        _name(call, "host"),
         block_migration=None if block == AUTO else parts.truth(block),
         disk_over_commit=parts.truth(_choice(call, "disk_over_commit", "false")),
+        zone=_name(call, "zone"),
     )
     return {"checks": [_shown(result) for result in found]}
 
@@ -40,10 +42,10 @@ def _shown(result: objects.CheckResult) -> JSON:
     return {name: getattr(result, name) for name in ("host", "name", "verdict", "reason", "code")}
 
 
-def _host(call: Call) -> str | None:
-    given = call.request.args.get("host")
-    if given is not None and not HOST.match(given):
-        raise errors.Invalid(f"host is {given!r}, which is no name of a host")
+def _name(call: Call, kind: str) -> str | None:
+    given = call.request.args.get(kind)
+    if given is not None and not NAME.match(given):
+        raise errors.Invalid(f"{kind} is {given!r}, which is no name of a {kind}")
     return given
 
 

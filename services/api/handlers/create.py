@@ -13,6 +13,7 @@ from common.db import flavors
 from common.db import networks
 from services.api import calls
 from services.api.handlers import find
+from services.api.handlers import hints
 
 if TYPE_CHECKING:
     from common.db.engine import Tx
@@ -49,6 +50,7 @@ def create_server(call: Call) -> calls.Reply:
             availability_zone=place.zone,
             requested_host=place.host,
             metadata=wanted.get("metadata", {}),
+            hints=hints.read(call, tx),
         )
     _fits(flavor, image)
     server = call.parts.conductor.create_server(call.context, request)

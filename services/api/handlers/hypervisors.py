@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from common import errors
 from common.db import claims
+from common.db import findings
 from common.db import servers
 from services.api import paging
 from services.api import versions
@@ -14,6 +15,7 @@ from services.api.handlers import find
 from services.api.schemas import parts
 from services.api.views import fields
 from services.api.views import hosts as views
+from services.api.views import migrations
 
 if TYPE_CHECKING:
     from common import objects
@@ -34,6 +36,7 @@ SUMS = (
     "local_gb",
     "local_gb_used",
     "running_vms",
+    "current_workload",
 )
 
 
@@ -97,7 +100,6 @@ def show_statistics(call: Call) -> JSON:
         nodes = find.all_hosts(call, tx)
     total: dict[str, Any] = {name: sum(getattr(node, name) for node in nodes) for name in SUMS}
     total["count"] = len(nodes)
-    total["current_workload"] = 0
     total["free_ram_mb"] = total["memory_mb"] - total["memory_mb_used"]
     total["free_disk_gb"] = total["local_gb"] - total["local_gb_used"]
     total["disk_available_least"] = sum(node.disk_available_least or 0 for node in nodes)
@@ -129,10 +131,34 @@ def list_hosts(call: Call) -> JSON:
 
 def show_host(call: Call, host: str) -> JSON:
     """Give all that is known of one host; a route of our own."""
+    options = call.parts.conf.service
     with call.parts.database.read() as tx:
         node = find.host(call, tx, host)
         used = claims.usage(tx, host)
-    return {"host": views.host(node, used.get(host, {}))}
+        found = findings.look(
+            tx,
+            call.parts.clock.now(),
+            options.down_after,
+            findings.SETTLED * options.heartbeat,
+            [host],
+        )
+    told = [finding.sentence for finding in found]
+    return {"host": views.whole_host(node, used.get(host, {}), told)}
+
+
+def audit_host(call: Call, host: str) -> JSON:
+    """Compare one host with the records, put right what is ours, and give all that was found."""
+    return _audit(call, host)
+
+
+def audit_hosts(call: Call) -> JSON:
+    """Compare all hosts with the records, put right what is ours, and give all that was found."""
+    return _audit(call, None)
+
+
+def _audit(call: Call, host: str | None) -> JSON:
+    found = call.parts.conductor.audit(call.context, host)
+    return {"findings": [migrations.record(finding) for finding in found]}
 
 
 def _list(call: Call, *, detail: bool) -> JSON:

@@ -111,7 +111,7 @@ def abort_move(call: Call, server_id: str, migration_id: str) -> None:
 
 
 def act_on_move(call: Call, server_id: str, migration_id: str) -> JSON | None:
-    """Do the one action that the body names to a live migration that goes on."""
+    """Do the one action that the body names to a live migration."""
     name = schemas.only_key(call.body)
     action = ACTIONS.get(name)
     if action is None:
@@ -119,7 +119,7 @@ def act_on_move(call: Call, server_id: str, migration_id: str) -> JSON | None:
             f"there is no such action of a migration: {name}; there are {', '.join(ACTIONS)}"
         )
     schemas.check(call.body, action.schema, call.version)
-    move = _of_moving_server(call, server_id, migration_id, name)
+    move = action.find(call, server_id, migration_id, name)
     try:
         return action.act(call, move, call.body[name])
     except errors.WrongState as changed:
@@ -173,6 +173,18 @@ def _change(call: Call, move: objects.Migration, wanted: dict[str, Any]) -> JSON
     return {"policy": after.policy and views.record(after.policy)}
 
 
+def _resolve(call: Call, move: objects.Migration, _wanted: object) -> JSON:
+    """Settle a move that ended in error by what its hosts have of the guest."""
+    found = call.parts.conductor.resolve_move(call.context, move.instance_uuid, move.uuid)
+    return {"resolution": views.record(found)}
+
+
+def _of_server(call: Call, server_id: str, key: str, _what: str) -> objects.Migration:
+    with call.parts.database.read() as tx:
+        find.server(call, tx, server_id)
+        return find.move(tx, server_id, key)
+
+
 def _of_moving_server(call: Call, server_id: str, key: str, what: str) -> objects.Migration:
     with call.parts.database.read() as tx:
         server = find.server(call, tx, server_id)
@@ -210,9 +222,11 @@ def _words(statuses: frozenset[states.Move]) -> str:
 class _Action(NamedTuple):
     act: Callable[[Call, objects.Migration, Any], JSON | None]
     schema: schemas.Schemas
+    find: Callable[[Call, str, str, str], objects.Migration] = _of_moving_server
 
 
 ACTIONS: dict[str, _Action] = {
     "force_complete": _Action(_force, bodies.FORCE_COMPLETE),
     bodies.POLICY: _Action(_change, bodies.CHANGE_MOVE),
+    bodies.RESOLVE: _Action(_resolve, bodies.RESOLVE_MOVE, _of_server),
 }

@@ -6,9 +6,11 @@ from typing import Any
 from typing import TYPE_CHECKING
 
 from common import errors
+from common.db import groups
 from common.db import servers
 from services.api import paging
 from services.api.handlers import find
+from services.api.schemas import parts
 from services.api.views import servers as views
 
 if TYPE_CHECKING:
@@ -34,8 +36,6 @@ FILTERS = {
 # Filters that only administrators may use; Nova ignores them from others.
 ADMINS = frozenset({"host", "node", "vm_state", "task_state", "power_state", "user_id"})
 
-_TRUE = frozenset({"1", "true", "t", "yes", "on", "y", ""})
-
 
 def list_servers(call: Call) -> JSON:
     """Give id and name of the servers asked for."""
@@ -49,17 +49,13 @@ def list_servers_detail(call: Call) -> JSON:
     found = _find(call)
     with call.parts.database.read() as tx:
         states = find.host_statuses(call, tx)
-    rows = [
-        views.detail(call, server, states.get(server.host or "", ""), listed=True)
-        for server in found
-    ]
+    rows = [views.listed(call, server, states.get(server.host or "", "")) for server in found]
     return paging.answer(call, "servers", rows, found[-1].uuid if found else None)
 
 
 def show_server(call: Call, server_id: str) -> JSON:
     """Give one server, whole."""
-    server, host_status = _read(call, server_id)
-    return {"server": views.detail(call, server, host_status)}
+    return {"server": views.detail(call, *_read(call, server_id))}
 
 
 def update_server(call: Call, server_id: str) -> JSON:
@@ -70,8 +66,7 @@ def update_server(call: Call, server_id: str) -> JSON:
     changes = {key: wanted[key] or "" for key in ("name", "description") if key in wanted}
     if changes:
         call.parts.conductor.update_server(call.context, server_id, changes)
-    server, host_status = _read(call, server_id)
-    return {"server": views.updated(call, server, host_status)}
+    return {"server": views.updated(call, *_read(call, server_id))}
 
 
 def delete_server(call: Call, server_id: str) -> None:
@@ -88,11 +83,13 @@ def list_addresses(call: Call, server_id: str) -> JSON:
     return {"addresses": views.addresses(server)}
 
 
-def _read(call: Call, server_id: str) -> tuple[objects.Instance, str]:
+def _read(call: Call, server_id: str) -> tuple[objects.Instance, str, str | None]:
+    """Give a server, the state of its host, and its group."""
     with call.parts.database.read() as tx:
         server = find.server(call, tx, server_id)
         states = find.host_statuses(call, tx)
-    return server, states.get(server.host or "", "")
+        group = groups.of(tx, server_id)
+    return server, states.get(server.host or "", ""), group
 
 
 def _find(call: Call) -> list[objects.Instance]:
@@ -120,7 +117,7 @@ def _filters(call: Call) -> dict[str, Any] | None:
     since = paging.moment(call, "changes-since")
     if since is not None:
         filters["changes_since"] = since
-    if not (call.admin and _true(call, "all_tenants")):
+    if not (call.admin and parts.asked(call.request.args.get("all_tenants"))):
         filters["project_id"] = call.context.project_id
     elif "project_id" in call.request.args:
         filters["project_id"] = call.request.args["project_id"]
@@ -152,10 +149,5 @@ def _value(name: str, wanted: str) -> object:
 def _deleted(call: Call) -> bool | None:
     """Give whether deleted servers are wanted: only they, or with changes-since both."""
     if "deleted" in call.request.args:
-        return call.admin and _true(call, "deleted")
+        return call.admin and parts.asked(call.request.args.get("deleted"))
     return None if "changes-since" in call.request.args else False
-
-
-def _true(call: Call, name: str) -> bool:
-    value = call.request.args.get(name)
-    return value is not None and value.lower() in _TRUE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.api.schemas import grouping
 from services.api.schemas import parts
 from services.api.schemas.check import Schema
 from services.api.schemas.check import Schemas
@@ -13,10 +14,12 @@ _BLOCK: Schema = {"enum": [True, False, "auto"]}
 
 # Own keys beside Nova's: no name of Nova's has a colon.
 POLICY = "whimbrel:policy"
+ZONE = "whimbrel:zone"
+RESOLVE = "whimbrel:resolve"
 
 
 def _live(required: list[str], **properties: Schema) -> Schema:
-    own = {POLICY: parts.POLICY}
+    own = {POLICY: parts.POLICY, ZONE: grouping.ZONE}
     return parts.inside("os-migrateLive", parts.thing(required, **properties, **own))
 
 
@@ -46,6 +49,8 @@ REBOOT: Schemas = (
 FORCE_COMPLETE: Schemas = (
     ((2, 1), parts.thing(["force_complete"], force_complete={"type": "null"})),
 )
+
+RESOLVE_MOVE: Schemas = (((2, 1), parts.thing([RESOLVE], **{RESOLVE: {"type": "null"}})),)
 
 CHANGE_MOVE: Schemas = (
     ((2, 1), parts.thing([POLICY], **{POLICY: {**parts.POLICY, "minProperties": 1}})),

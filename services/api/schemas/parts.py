@@ -78,6 +78,11 @@ def inside(name: str, schema: Schema) -> Schema:
     return {"type": "object", "properties": {name: schema}, "required": [name]}
 
 
+def asked(value: str | None) -> bool:
+    """Tell whether a parameter of the query is there and does not say no, as Nova reads it."""
+    return value is not None and value.lower() in {"1", "true", "t", "yes", "on", "y", ""}
+
+
 def truth(value: object) -> bool:
     """Read a BOOLEAN."""
     return str(value).lower() in {"true", "1"}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from services.api.schemas import grouping
 from services.api.schemas import parts
 from services.api.schemas.check import Schema
 from services.api.schemas.check import Schemas
+
+# What clients call the hints for the scheduler, beside the server.
+HINTS = ("os:scheduler_hints", "OS-SCH-HNT:scheduler_hints")
 
 _UUID: Schema = {"type": "string", "minLength": 1, "maxLength": 255}
 
@@ -82,9 +86,7 @@ _HOSTNAME: Schema = {
 
 def _create(required: list[str], **more: Schema) -> Schema:
     schema = parts.inside("server", parts.thing(required, **{**_FIELDS, **more}))
-    hints = parts.only({})
-    schema["properties"]["os:scheduler_hints"] = hints
-    schema["properties"]["OS-SCH-HNT:scheduler_hints"] = hints
+    schema["properties"] |= dict.fromkeys(HINTS, grouping.HINTS)
     schema["additionalProperties"] = False
     return schema
 

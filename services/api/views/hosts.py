@@ -13,6 +13,7 @@ from services.api.views import fields
 from services.api.views import migrations
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from collections.abc import Mapping
 
     from common import objects
@@ -74,12 +75,21 @@ def hypervisor(
 
 
 def host(node: objects.ComputeNode, allocations: Mapping[str, int]) -> dict[str, Any]:
-    """Show all that is known of a host: promised and measured numbers side by side."""
-    shown = migrations.record(node)
+    """Show a host: promised and measured numbers side by side, without what they are made of."""
+    shown = migrations.record(node.replace(usage=None))
+    del shown["usage"]
     shown["free_ram_mb"] = node.memory_mb - node.memory_mb_used
     shown["free_disk_gb"] = node.local_gb - node.local_gb_used
     shown["allocations"] = dict(allocations)
     return shown
+
+
+def whole_host(
+    node: objects.ComputeNode, allocations: Mapping[str, int], found: Iterable[str]
+) -> dict[str, Any]:
+    """Show all that is known of a host: its disks and guests too, and what the audit would say."""
+    usage = migrations.record(node.usage) if node.usage is not None else None
+    return {**host(node, allocations), "usage": usage, "findings": list(found)}
 
 
 def host_status(service: objects.Service | None) -> str:
@@ -120,9 +130,14 @@ def _address(seen: Seen) -> str | None:
         return None
 
 
-def _cpu(seen: Seen) -> dict[str, str]:
-    facts = seen.node.facts
-    return {"arch": facts.architecture}
+def _cpu(seen: Seen) -> dict[str, Any]:
+    """Describe the processors in Nova's form."""
+    info = seen.node.usage.cpu_info if seen.node.usage is not None else None
+    if info is None:
+        return {"arch": seen.node.facts.architecture}
+    shape = {name: getattr(info, name) for name in ("cells", "sockets", "cores", "threads")}
+    named = {name: getattr(info, name) for name in ("arch", "vendor", "model", "features")}
+    return {**named, "topology": shape}
 
 
 BRIEF = (
@@ -155,6 +170,6 @@ DETAIL = (
     F("free_disk_gb", lambda seen: seen.node.local_gb - seen.node.local_gb_used, until=OLD),
     F("disk_available_least", _of("disk_available_least"), until=OLD),
     F("running_vms", _of("running_vms"), until=OLD),
-    F("current_workload", fields.constant(0), until=OLD),
+    F("current_workload", _of("current_workload"), until=OLD),
     F("uptime", uptime, since=(2, 88)),
 )

@@ -59,6 +59,7 @@ class Seen(NamedTuple):
     server: objects.Instance
     root: str
     host_status: str
+    group: str | None = None
 
 
 def status(server: objects.Instance) -> str:
@@ -88,25 +89,29 @@ def brief(call: Call, server: objects.Instance) -> dict[str, Any]:
 
 
 def detail(
-    call: Call, server: objects.Instance, host_status: str = "", *, listed: bool = False
+    call: Call, server: objects.Instance, host_status: str = "", group: str | None = None
 ) -> dict[str, Any]:
-    """Show everything this microversion has; a list shows no groups."""
-    shown = _render(call, BASIC + EXTENDED, server, host_status)
-    if listed:
-        shown.pop("server_groups", None)
+    """Show everything this microversion has."""
+    return _render(call, BASIC + EXTENDED, Seen(server, call.root, host_status, group))
+
+
+def listed(call: Call, server: objects.Instance, host_status: str) -> dict[str, Any]:
+    """Show a server in a list: all but its groups."""
+    shown = detail(call, server, host_status)
+    shown.pop("server_groups", None)
     return shown
 
 
-def updated(call: Call, server: objects.Instance, host_status: str) -> dict[str, Any]:
+def updated(
+    call: Call, server: objects.Instance, host_status: str, group: str | None
+) -> dict[str, Any]:
     """Show the answer to an update."""
     table = BASIC + EXTENDED if call.version >= WHOLE else BASIC
-    return _render(call, table, server, host_status)
+    return _render(call, table, Seen(server, call.root, host_status, group))
 
 
-def _render(
-    call: Call, table: tuple[fields.Field, ...], server: objects.Instance, host_status: str
-) -> dict[str, Any]:
-    seen = Seen(server, call.root, host_status)
+def _render(call: Call, table: tuple[fields.Field, ...], seen: Seen) -> dict[str, Any]:
+    server = seen.server
     shown = fields.render(table, seen, call.version, admin=call.admin)
     word = shown["status"]
     if word in PROGRESS:
@@ -218,7 +223,7 @@ BASIC = (
     F("description", _of("description"), since=(2, 19)),
     F("tags", fields.constant([]), since=(2, 26)),
     F("trusted_image_certificates", fields.constant(None), since=(2, 63)),
-    F("server_groups", fields.constant([]), since=(2, 71)),
+    F("server_groups", lambda seen: [seen.group] if seen.group else [], since=(2, 71)),
     F("locked_reason", fields.constant(None), since=(2, 73)),
 )
 

@@ -124,12 +124,14 @@ def room(data: objects.LibvirtLiveMigrateData) -> str:
     need = sum(
         disk.allocated_bytes if data.disk_over_commit else disk.virtual_bytes for disk in data.disks
     )
-    told = (
-        f"{data.destination_address} has {data.destination_free_bytes // MIB} MiB for disks, "
-        f"{-(-need // MIB)} MiB needed"
-    )
-    if need > data.destination_free_bytes:
-        advice = "" if data.disk_over_commit else "; disk_over_commit counts only what is written"
+    advice = "" if data.disk_over_commit else "; disk_over_commit counts only what is written"
+    return fits(str(data.destination_address), need, data.destination_free_bytes, advice)
+
+
+def fits(host: str, need: int, free: int, advice: str = "") -> str:
+    """Refuse a host where disks of so many bytes may not grow."""
+    told = f"{host} has {free // MIB} MiB for disks, {-(-need // MIB)} MiB needed"
+    if need > free:
         raise errors.NoDiskSpace(told + advice)
     return told
 

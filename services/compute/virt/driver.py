@@ -32,7 +32,11 @@ class Guest(NamedTuple):
 
 
 class Capacity(NamedTuple):
-    """What the host has, in cores, MiB and GiB, and what was measured."""
+    """What the host has, in cores, MiB and GiB, and what was measured.
+
+    disk_available_least is what stays free when every thin disk is full;
+    `storage` is the same on hosts that keep their guests' disks in one place.
+    """
 
     facts: objects.HostFacts
     vcpus: int
@@ -40,6 +44,8 @@ class Capacity(NamedTuple):
     local_gb: int
     disk_available_least: int
     running_vms: int
+    storage: str
+    usage: objects.HostUsage
 
 
 class Files(NamedTuple):

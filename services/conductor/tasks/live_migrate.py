@@ -15,6 +15,7 @@ from common.db import moves
 from common.db import servers
 from services.conductor import liveness
 from services.conductor import moves as moving
+from services.conductor import placement
 from services.conductor.tasks import base
 
 if TYPE_CHECKING:
@@ -40,9 +41,11 @@ class LiveMigrationTask(base.Task):
         context: Context,
         instance: objects.Instance,
         migration: objects.Migration,
+        zone: str | None = None,
     ) -> None:
-        """Work on a move that moves.begin() has written."""
+        """Work on a move that moves.begin() has written; `zone` is what was said of zones."""
         super().__init__()
+        self._zone = zone
         self._deps = deps
         self._context = context
         self._instance = instance
@@ -84,12 +87,10 @@ class LiveMigrationTask(base.Task):
 
     def _select(self) -> str:
         """Have the scheduler claim the next best host for the server."""
-        spec = objects.RequestSpec(
-            instance_uuid=self._instance.uuid,
-            consumer=self._instance.uuid,
-            flavor=self._instance.flavor,
-            image=self._instance.image,
-            availability_zone=self._instance.pinned_zone,
+        spec = placement.spec(
+            self._deps.conf,
+            self._instance,
+            zone=self._zone,
             requested_host=self._migration.requested_host,
             ignore_hosts=[self._migration.source, *self._reasons],
         )
@@ -151,7 +152,7 @@ class LiveMigrationTask(base.Task):
         )
         with self._deps.database.write() as tx:
             # An abort, or another that took the move over, ends the checks here.
-            moves.renew(tx, self._migration.uuid, self._deps.conf.host, moving.lease(self._deps))
+            moves.renew(tx, self._migration.uuid, self._deps.owner, moving.lease(self._deps))
             journal.step(tx, step)
         try:
             result = act()

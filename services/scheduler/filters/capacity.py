@@ -26,6 +26,38 @@ def disk(host: Room, request: Request) -> str | None:
     return _fits(host, request, claims.DISK_GB)
 
 
+def disk_least(host: Room, request: Request) -> str | None:
+    """Refuse a host whose file system could not hold the disks once all on it are full.
+
+    What was measured counts here, beside what was promised: a host may have
+    less disk than it reports in all, and thin disks more than is written.
+    Where the guest's disks are already nothing is copied.
+    """
+    need = request.amounts[claims.DISK_GB]
+    if not need or not request.local_disk or request.disk_over_commit:
+        return None
+    if request.disk_storage and request.disk_storage == host.storage:
+        return None
+    room = host.disk_room
+    if room is None or need <= room:
+        return None
+    return f"{_growing(host, room)}, {need} needed"
+
+
+def over_promised(host: Room, _request: Request) -> str | None:
+    """Refuse a host that has promised more than it has, whatever is asked of it."""
+    over = host.over_promised
+    return f"it is {claims.too_much(over)}" if over else None
+
+
+def free_least(host: Room, request: Request) -> str:
+    """Say how much disk there is for what disks may grow to."""
+    if request.disk_storage and request.disk_storage == host.storage:
+        return "the guest's disks are there already"
+    room = host.disk_room
+    return "its disk was never measured" if room is None else _growing(host, room)
+
+
 def free_ram(host: Room, request: Request) -> str:
     """Say how much memory is free."""
     return _free(host, request, claims.MEMORY_MB)
@@ -49,3 +81,11 @@ def _free(host: Room, request: Request, kind: str) -> str:
     amount = host.amounts.get(kind)
     free, capacity = (amount.free, amount.capacity) if amount else (0, 0)
     return claims.SHORT[kind].format(free=free, capacity=capacity, need=request.amounts[kind])
+
+
+def _growing(host: Room, room: int) -> str:
+    """Say what new disks may grow to, and of what it is the rest."""
+    told = f"{room} GiB of disk left for new disks when those there are full"
+    if room == host.disk_available_least:
+        return told
+    return f"{told} (disk_available_least {host.disk_available_least}, by its reserve and ratio)"

@@ -9,24 +9,19 @@ if TYPE_CHECKING:
     from services.scheduler.request import Request
 
 
-def up(host: Room, _request: Request) -> str | None:
-    """Refuse a host whose compute service is silent, or is said to be down."""
-    if host.up:
-        return None
+def compute(host: Room, _request: Request) -> str | None:
+    """Refuse a host whose compute service is silent, said to be down, or out of use."""
     if host.forced_down:
         return "its compute service is forced down"
     if host.silent is None:
         return "its compute service has never reported"
-    return f"its compute service is down, last seen {host.silent:.0f} s ago"
+    if not host.up:
+        return f"its compute service is down, last seen {host.silent:.0f} s ago"
+    if host.disabled:
+        return f"it is disabled: {host.disabled_reason or 'no reason was given'}"
+    return None
 
 
 def heard(host: Room, _request: Request) -> str:
     """Say when the host's compute service was last heard of."""
-    return f"its compute service is up, last seen {host.silent or 0:.0f} s ago"
-
-
-def enabled(host: Room, _request: Request) -> str | None:
-    """Refuse a host that an operator took out of use."""
-    if not host.disabled:
-        return None
-    return f"it is disabled: {host.disabled_reason or 'no reason was given'}"
+    return f"its compute service is up and enabled, last seen {host.silent or 0:.0f} s ago"

@@ -1,17 +1,27 @@
-"""Every filter by the name that [scheduler] filters knows it by.
+"""Every filter by the name that [scheduler] enabled_filters knows it by: Nova's names.
 
 A filter gives None for a host that will do, else the reason with numbers. To
-add one, write the function and its row.
+add one, write the function and its row. A filter of one's own is a function of
+the same shape under the entry point group GROUP.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+from typing import NamedTuple
 from typing import TYPE_CHECKING
+
+import stevedore
 
 from common import checks
 from common import errors
+from common.db import claims
+from services.scheduler.filters import aggregates
 from services.scheduler.filters import capacity
+from services.scheduler.filters import groups
+from services.scheduler.filters import hypervisor
+from services.scheduler.filters import load
 from services.scheduler.filters import service
 from services.scheduler.filters import wishes
 
@@ -20,68 +30,139 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from common import objects
+    from common.db.candidates import Wanted
     from common.db.hosts import Room
     from services.scheduler.request import Request
 
-    Filter: TypeAlias = Callable[[Room, Request], str | None]
+    Refuse: TypeAlias = Callable[[Room, Request], str | None]
+    Narrow: TypeAlias = Callable[[Wanted, Request], Wanted]
+
+GROUP = "whimbrel.scheduler.filters"
+
+
+def _agrees(_host: Room, _request: Request) -> str:
+    return "it agrees"
+
+
+def _as_it_is(wanted: Wanted, _request: Request) -> Wanted:
+    return wanted
+
+
+class Filter(NamedTuple):
+    """What refuses a host, what it saw in one that it does not refuse, and its part in SQL.
+
+    `narrow` lets the database leave out hosts that `refuse` would refuse; it
+    need not know all of them.
+    """
+
+    refuse: Refuse
+    seen: Callable[[Room, Request], str] = _agrees
+    narrow: Narrow = _as_it_is
+
+
+class Named(NamedTuple):
+    """A filter and its name."""
+
+    name: str
+    filter: Filter
+
+
+def _free(kind: str) -> Narrow:
+    return lambda wanted, request: wanted._replace(
+        free={**wanted.free, kind: max(request.amounts.get(kind, 0), 0)}
+    )
+
 
 FILTERS: dict[str, Filter] = {
-    "up": service.up,
-    "enabled": service.enabled,
-    "zone": wishes.zone,
-    "ignored": wishes.ignored,
-    "requested": wishes.requested,
-    "ram": capacity.ram,
-    "cores": capacity.cores,
-    "disk": capacity.disk,
+    "ComputeFilter": Filter(
+        service.compute,
+        service.heard,
+        lambda wanted, request: wanted._replace(seen_since=request.seen_since, enabled=True),
+    ),
+    "RetryFilter": Filter(
+        wishes.retry, narrow=lambda wanted, request: wanted.without(request.tried)
+    ),
+    "AvailabilityZoneFilter": Filter(
+        wishes.zone,
+        wishes.in_zone,
+        lambda wanted, request: wanted._replace(zone=request.zone),
+    ),
+    "RamFilter": Filter(capacity.ram, capacity.free_ram, _free(claims.MEMORY_MB)),
+    "CoreFilter": Filter(capacity.cores, capacity.free_cores, _free(claims.VCPU)),
+    "DiskFilter": Filter(capacity.disk, capacity.free_disk, _free(claims.DISK_GB)),
+    "DiskLeastFilter": Filter(capacity.disk_least, capacity.free_least),
+    "OverPromisedFilter": Filter(capacity.over_promised),
+    "IoOpsFilter": Filter(load.io_ops, load.work),
+    "NumInstancesFilter": Filter(load.instances, load.living),
+    "ComputeCapabilitiesFilter": Filter(hypervisor.capabilities),
+    "ImagePropertiesFilter": Filter(hypervisor.image),
+    "SameHostFilter": Filter(
+        wishes.same, narrow=lambda wanted, request: wanted.among(request.same_hosts)
+    ),
+    "DifferentHostFilter": Filter(
+        wishes.different, narrow=lambda wanted, request: wanted.without(request.different_hosts)
+    ),
+    "ServerGroupAffinityFilter": Filter(groups.together, groups.others, groups.only_together),
+    "ServerGroupAntiAffinityFilter": Filter(groups.apart, groups.others, groups.only_apart),
+    "AggregateInstanceExtraSpecsFilter": Filter(aggregates.extra_specs),
+    "AggregateMultiTenancyIsolation": Filter(aggregates.tenants),
+    # The ratio of an aggregate stands in the inventory, so these are as those of hosts.
+    "AggregateRamFilter": Filter(capacity.ram, capacity.free_ram, _free(claims.MEMORY_MB)),
+    "AggregateCoreFilter": Filter(capacity.cores, capacity.free_cores, _free(claims.VCPU)),
+    "AggregateDiskFilter": Filter(capacity.disk, capacity.free_disk, _free(claims.DISK_GB)),
+    "StoragePoolFilter": Filter(
+        wishes.storage, narrow=lambda wanted, request: wanted.among(request.storage)
+    ),
 }
 
-# Filters about who is asked for at all: these hosts are left out of an explanation.
-WISHES = ("ignored", "requested")
 
-# What a filter saw in a host that it does not refuse.
-SEEN: dict[str, Callable[[Room, Request], str]] = {
-    "up": service.heard,
-    "enabled": lambda _host, _request: "it is enabled",
-    "zone": lambda host, _request: f"it is in availability zone {host.zone}",
-    "ram": capacity.free_ram,
-    "cores": capacity.free_cores,
-    "disk": capacity.free_disk,
-}
-
-
-def choose(names: Iterable[str]) -> list[Filter]:
+def choose(names: Iterable[str]) -> list[Named]:
     """Give the filters of these names, in this order; an unknown one raises Invalid."""
-    unknown = [name for name in names if name not in FILTERS]
+    known = {**own(), **FILTERS}
+    unknown = [name for name in names if name not in known]
     if unknown:
         raise errors.Invalid(
-            f"[scheduler] filters names {', '.join(unknown)}; known are {', '.join(FILTERS)}"
+            f"[scheduler] enabled_filters names {', '.join(unknown)}; known are "
+            f"{', '.join(known)}, and those under the entry point group {GROUP}"
         )
-    return [FILTERS[name] for name in names]
+    return [Named(name, known[name]) for name in names]
 
 
-def refusal(filters: Iterable[Filter], host: Room, request: Request) -> str | None:
-    """Give the first filter's reason against the host, or None."""
-    for refuse in filters:
-        reason = refuse(host, request)
+def own() -> dict[str, Filter]:
+    """Give the filters that other packages bring under GROUP."""
+    found: stevedore.ExtensionManager[Any] = stevedore.ExtensionManager(
+        GROUP, on_load_failure_callback=_broken
+    )
+    return {extension.name: Filter(extension.entry_point.load()) for extension in found}
+
+
+def narrow(filters: Iterable[Named], wanted: Wanted, request: Request) -> Wanted:
+    """Add what the database can leave out for these filters."""
+    for one in filters:
+        wanted = one.filter.narrow(wanted, request)
+    return wanted
+
+
+def refusal(filters: Iterable[Named], host: Room, request: Request) -> tuple[str, str] | None:
+    """Give the first filter that refuses the host, and its reason, or None."""
+    for name, one in filters:
+        reason = one.refuse(host, request)
         if reason is not None:
-            return reason
+            return name, reason
     return None
 
 
-def wanted(host: Room, request: Request) -> bool:
-    """Tell whether the request is about this host at all."""
-    return all(FILTERS[name](host, request) is None for name in WISHES)
+def explain(filters: Iterable[Named], host: Room, request: Request) -> list[objects.CheckResult]:
+    """Give the answer of each of these filters about the host."""
+    return [_answer(one, host, request) for one in filters]
 
 
-def explain(names: Iterable[str], host: Room, request: Request) -> list[objects.CheckResult]:
-    """Give the answer of each filter of these names about the host, those about wishes apart."""
-    return [_answer(name, host, request) for name in names if name not in WISHES]
-
-
-def _answer(name: str, host: Room, request: Request) -> objects.CheckResult:
-    reason = FILTERS[name](host, request)
+def _answer(one: Named, host: Room, request: Request) -> objects.CheckResult:
+    reason = one.filter.refuse(host, request)
     if reason is not None:
-        return checks.failed(name, host.name, errors.HostUnsuitable(reason))
-    seen = SEEN.get(name)
-    return checks.passed(name, host.name, seen(host, request) if seen else "it agrees")
+        return checks.failed(one.name, host.name, errors.HostUnsuitable(reason))
+    return checks.passed(one.name, host.name, one.filter.seen(host, request))
+
+
+def _broken(_manager: object, entry: object, error: BaseException) -> None:
+    raise errors.Invalid(f"the filter at {entry} cannot be loaded: {error}") from error

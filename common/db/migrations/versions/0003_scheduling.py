@@ -28,6 +28,13 @@ UPDATE inventory SET used = COALESCE((
 ), 0)
 """
 
+# The hosts in the order of what may still be promised of a class.
+INDEX = "CREATE INDEX ix_inventory_class_free ON inventory (class, ({} - used - foreign_used))"
+FREE = {
+    "sqlite": INDEX.format("CAST((total - reserved) * ratio AS INTEGER)"),
+    "postgresql": INDEX.format("CAST(FLOOR((total - reserved) * ratio) AS INTEGER)"),
+}
+
 
 def upgrade() -> None:
     for name in ("used", "foreign_used"):
@@ -36,6 +43,17 @@ def upgrade() -> None:
     op.add_column("inventory", sa.Column("own_ratio", sa.Float(53), nullable=True))
     op.execute(sa.text(COUNT))
     op.execute(sa.text("UPDATE inventory SET own_ratio = ratio"))
+    if op.get_bind().dialect.name in FREE:
+        op.execute(sa.text(FREE[op.get_bind().dialect.name]))
+    op.add_column(
+        "compute_nodes", sa.Column("failures", sa.Integer(), nullable=False, server_default="0")
+    )
+    op.add_column(
+        "compute_nodes",
+        sa.Column("storage", sa.String(length=36), nullable=False, server_default=""),
+    )
+    op.create_index(op.f("ix_compute_nodes_storage"), "compute_nodes", ["storage"])
+    op.add_column("compute_nodes", sa.Column("failed_at", columns.Moment(), nullable=True))
     for table, names in ADDED.items():
         for name in names:
             op.add_column(table, sa.Column(name, sa.JSON(none_as_null=True), nullable=True))

@@ -25,6 +25,7 @@ from services.compute.virt.libvirt import qcow2
 from services.compute.virt.libvirt import reach
 from services.compute.virt.libvirt import settings
 from services.compute.virt.libvirt import trouble
+from services.compute.virt.libvirt import usage
 
 PROBE = ".whimbrel-probe"
 EMULATED = "plain QEMU emulates the same processors everywhere"
@@ -111,7 +112,7 @@ def destination(
     with trouble.told(f"look for server {at.instance.uuid}"):
         results = checks.every(DESTINATION, here.host, at)
     with trouble.files(f"check {here.instances}"):
-        space = disks.space(here.instances)
+        space = usage.space(at.connection, here)
         name = data.test_file or f"{PROBE}-{here.host}-{ids.new()}"
         (here.instances / name).touch()
         found = data.replace(
@@ -119,12 +120,18 @@ def destination(
             destination_address=here.address,
             destination_uri=here.peer_uri,
             destination_port=doors.open(name, here.address),
-            destination_free_bytes=(space.free if data.disk_over_commit else space.least)
-            - here.reserved,
+            destination_free_bytes=roomy(here, space, over_commit=data.disk_over_commit),
             destination_facts=at.host.facts.replace(bridges=facts.bridges()),
             destination_has_files=here.folder(at.instance.uuid).exists(),
         )
     return objects.CheckReport(data=found, results=results)
+
+
+def roomy(here: settings.Settings, space: disks.Space, *, over_commit: bool) -> int:
+    """What new disks may take: of what is free now, or of what stays free when all are full."""
+    if over_commit:
+        return space.free - here.reserved
+    return space.room(here.reserved, here.disk_ratio)
 
 
 def clean(

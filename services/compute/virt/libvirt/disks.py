@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from common import errors
@@ -20,6 +22,9 @@ SWAP = "disk.swap"
 CONSOLE = "console.log"
 FORMAT = "qcow2"
 LIMIT = 60.0  # seconds for one qemu-img
+# Holds the id of the directory of all servers' disks.
+MARK = ".whimbrel-storage"
+NOBODY: Mapping[Path, str] = MappingProxyType({})
 # What a guest writes is nobody else's; libvirt gives the file to QEMU's user.
 MODE = 0o600
 
@@ -40,17 +45,40 @@ class Disk(NamedTuple):
     base: Base | None
 
 
+class Growing(NamedTuple):
+    """A disk file that has not its full size yet, and whose it is; sizes in bytes."""
+
+    owner: str
+    path: Path
+    virtual: int
+    allocated: int
+
+    @property
+    def growth(self) -> int:
+        """What it may still take."""
+        return self.virtual - self.allocated
+
+
 class Space(NamedTuple):
-    """The file system of the disks, in bytes; `promised` is what thin disks may still grow."""
+    """The file system of the disks, in bytes, and the disks on it that may still grow."""
 
     total: int
     free: int
-    promised: int
+    growing: tuple[Growing, ...]
+
+    @property
+    def promised(self) -> int:
+        """What the thin disks may still take."""
+        return sum(disk.growth for disk in self.growing)
 
     @property
     def least(self) -> int:
         """What stays free when every thin disk is full; may be negative."""
         return self.free - self.promised
+
+    def room(self, reserved: int, ratio: float) -> int:
+        """What new disks may grow to: `reserved` bytes stay the host's, `ratio` allows more."""
+        return self.least - (self.total - int((self.total - reserved) * ratio))
 
 
 def layout(folder: Path, instance: objects.Instance, file: str | None) -> list[Disk]:
@@ -110,18 +138,48 @@ def make(target: Path, virtual: int, base: Base | None) -> None:
     fresh.rename(target)
 
 
-def space(instances: Path) -> Space:
-    """Measure the file system, and what the overlays on it may still grow."""
+def space(instances: Path, others: Mapping[Path, str] = NOBODY) -> Space:
+    """Measure the file system, and what the disks on it may still grow.
+
+    `others` are disks of foreign guests on the same file system, with their owners.
+    """
     measured = os.statvfs(instances)
-    promised = 0
-    for disk in instances.glob(f"*/{DISK}*"):
-        try:
-            found = qcow2.read(disk)
-        except FileNotFoundError:  # its server was deleted meanwhile
-            continue
-        promised += max(found.virtual - found.allocated, 0)
+    ours = {path: path.parent.name for path in instances.glob(f"*/{DISK}*")}
+    found = (_growing(path, owner) for path, owner in {**others, **ours}.items())
     unit = measured.f_frsize
-    return Space(measured.f_blocks * unit, measured.f_bavail * unit, promised)
+    return Space(
+        measured.f_blocks * unit,
+        measured.f_bavail * unit,
+        tuple(disk for disk in found if disk is not None),
+    )
+
+
+def _growing(path: Path, owner: str) -> Growing | None:
+    try:
+        found = qcow2.read(path)
+    except FileNotFoundError:  # its server was deleted meanwhile
+        return None
+    if found.virtual <= found.allocated:
+        return None
+    return Growing(owner, path, found.virtual, found.allocated)
+
+
+def identity(instances: Path, fresh: str) -> str:
+    """Give the id of this directory, the same on every host that shares it.
+
+    `fresh` becomes it when nobody has given it one yet.
+    """
+    mark = instances / MARK
+    if not mark.exists():
+        draft = instances / f"{MARK}-{fresh}"
+        draft.write_text(fresh)
+        try:
+            os.link(draft, mark)
+        except FileExistsError:  # another host was first
+            pass
+        finally:
+            draft.unlink()
+    return mark.read_text().strip()
 
 
 def direct(instances: Path, host: str) -> bool:

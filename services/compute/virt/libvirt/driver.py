@@ -11,6 +11,7 @@ from common import clock
 from common import errors
 from common import objects
 from common import states
+from services.compute.virt import checks as plain
 from services.compute.virt import driver
 from services.compute.virt import fallback
 from services.compute.virt.libvirt import checks
@@ -22,6 +23,7 @@ from services.compute.virt.libvirt import facts
 from services.compute.virt.libvirt import guests
 from services.compute.virt.libvirt import kvm
 from services.compute.virt.libvirt import migration
+from services.compute.virt.libvirt import native
 from services.compute.virt.libvirt import power
 from services.compute.virt.libvirt import preparation
 from services.compute.virt.libvirt import reach
@@ -30,6 +32,7 @@ from services.compute.virt.libvirt import settings
 from services.compute.virt.libvirt import silence
 from services.compute.virt.libvirt import streams
 from services.compute.virt.libvirt import trouble
+from services.compute.virt.libvirt import usage
 from services.compute.virt.libvirt import xml
 
 # Seconds for a destination to take a connection.
@@ -55,6 +58,8 @@ class Driver(driver.Driver):
         self._moves = migration.Migration(self._here, self._link, self._events)
         self._host: tuple[int, facts.Host] | None = None
         self._machine: xml.Machine | None = None
+        # What one guest's disks may grow to is not promised to another meanwhile.
+        self._making = native.Lock()
 
     # ---- the host ----
 
@@ -81,21 +86,7 @@ class Driver(driver.Driver):
 
     def capacity(self) -> driver.Capacity:
         """Measure the host."""
-        opened = self._link.get()
-        host = self._known()
-        with trouble.files(f"measure {self._here.instances}"):
-            space = disks.space(self._here.instances)
-        with trouble.told("measure the host"):
-            _model, memory_mb, cpus, *_rest = opened.getInfo()
-            running = opened.numOfDomains()
-        return driver.Capacity(
-            facts=host.facts.replace(bridges=facts.bridges()),
-            vcpus=cpus,
-            memory_mb=memory_mb,
-            local_gb=space.total // disks.GIB,
-            disk_available_least=space.least // disks.GIB,
-            running_vms=running,
-        )
+        return usage.capacity(self._link.get(), self._here, self._known())
 
     def guests(self) -> list[driver.Guest]:
         """List every guest of the host, other people's too: theirs have no run token."""
@@ -118,11 +109,8 @@ class Driver(driver.Driver):
             domain = guests.find(opened, instance.uuid)
             if domain is not None and domain.isActive():
                 return
-        folder = self._here.folder(instance.uuid)
-        with trouble.files(f"make the disks of server {instance.uuid}"):
-            folder.mkdir(mode=0o755, exist_ok=True)
-            for disk in disks.layout(folder, instance, files.disk):
-                disks.make(disk.path, disk.virtual, disk.base)
+        with self._making:
+            self._make_disks(opened, instance, files)
         self._boot(opened, instance, files)
 
     def power_on(self, instance: objects.Instance, files: driver.Files) -> None:
@@ -191,7 +179,8 @@ class Driver(driver.Driver):
         files: driver.Files,
     ) -> objects.LibvirtLiveMigrateData:
         """Make the directory and the empty target disks of a local copy."""
-        return preparation.prepare(self._link.get(), self._here, instance, data, files)
+        with self._making:
+            return preparation.prepare(self._link.get(), self._here, instance, data, files)
 
     def finish(
         self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
@@ -348,6 +337,24 @@ class Driver(driver.Driver):
         if domain is None:
             raise errors.GuestNotFound(f"{self._here.host} has no guest of server {uuid}")
         return domain
+
+    def _make_disks(
+        self, opened: libvirt.virConnect, instance: objects.Instance, files: driver.Files
+    ) -> None:
+        """Make the disks that are not there yet; NoDiskSpace when they may not grow here."""
+        folder = self._here.folder(instance.uuid)
+        with trouble.files(f"make the disks of server {instance.uuid}"):
+            missing = [
+                disk
+                for disk in disks.layout(folder, instance, files.disk)
+                if not disk.path.exists()
+            ]
+            if missing:
+                free = checks.roomy(self._here, usage.space(opened, self._here), over_commit=False)
+                plain.fits(self._here.host, sum(disk.virtual for disk in missing), free)
+            folder.mkdir(mode=0o755, exist_ok=True)
+            for disk in missing:
+                disks.make(disk.path, disk.virtual, disk.base)
 
     def _boot(
         self, opened: libvirt.virConnect, instance: objects.Instance, files: driver.Files

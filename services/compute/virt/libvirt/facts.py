@@ -21,11 +21,14 @@ class Host(NamedTuple):
 
     facts: objects.HostFacts
     usable: frozenset[str]
+    cpu_info: objects.CpuInfo | None = None
+    kinds: tuple[objects.GuestKind, ...] = ()
 
 
 def read(connection: libvirt.virConnect, virt_type: str, machine_type: str) -> Host:
     """Ask libvirt, or raise HypervisorError when it cannot run this kind of guest."""
-    guest = _guest(ET.fromstring(connection.getCapabilities()))
+    capabilities = ET.fromstring(connection.getCapabilities())
+    guest = _guest(capabilities)
     abilities = ET.fromstring(
         connection.getDomainCapabilities(None, ARCHITECTURE, machine_type, virt_type)
     )
@@ -43,7 +46,45 @@ def read(connection: libvirt.virConnect, virt_type: str, machine_type: str) -> H
         features=features.known(*versions, features.unusable()),
     )
     usable = abilities.iterfind("cpu/mode[@name='custom']/model[@usable='yes']")
-    return Host(facts, frozenset(each.text or "" for each in usable))
+    return Host(
+        facts,
+        frozenset(each.text or "" for each in usable),
+        cpu_info(capabilities),
+        tuple(kinds(capabilities)),
+    )
+
+
+def cpu_info(capabilities: ET.Element) -> objects.CpuInfo | None:
+    """The host's own processors; None where libvirt does not know them."""
+    cpu = capabilities.find("host/cpu")
+    if cpu is None:
+        return None
+    topology = cpu.find("topology")
+    shape = topology.attrib if topology is not None else {}
+    return objects.CpuInfo(
+        arch=cpu.findtext("arch") or "",
+        vendor=cpu.findtext("vendor") or "",
+        model=cpu.findtext("model") or "",
+        features=sorted(each.get("name", "") for each in cpu.iterfind("feature")),
+        cells=len(capabilities.findall("host/topology/cells/cell")) or 1,
+        sockets=int(shape.get("sockets", 1)),
+        cores=int(shape.get("cores", 1)),
+        threads=int(shape.get("threads", 1)),
+    )
+
+
+def kinds(capabilities: ET.Element) -> list[objects.GuestKind]:
+    """Every kind of guest that an emulator of this host can run."""
+    return [
+        objects.GuestKind(
+            architecture=arch.get("name", ""),
+            hypervisor_type=domain.get("type", ""),
+            vm_mode=guest.findtext("os_type") or "",
+        )
+        for guest in capabilities.iterfind("guest")
+        for arch in guest.iterfind("arch")
+        for domain in arch.iterfind("domain")
+    ]
 
 
 def bridges(root: Path = BRIDGES) -> list[str]:

@@ -8,6 +8,7 @@ import libvirt
 
 from common import errors
 from common import objects
+from services.compute.virt import checks as plain
 from services.compute.virt import driver
 from services.compute.virt.libvirt import checks
 from services.compute.virt.libvirt import disks
@@ -16,6 +17,7 @@ from services.compute.virt.libvirt import power
 from services.compute.virt.libvirt import records
 from services.compute.virt.libvirt import settings
 from services.compute.virt.libvirt import trouble
+from services.compute.virt.libvirt import usage
 
 COMING = records.Role.COMING
 Standing = guests.Standing
@@ -28,7 +30,10 @@ def prepare(
     data: objects.LibvirtLiveMigrateData,
     files: driver.Files,
 ) -> objects.LibvirtLiveMigrateData:
-    """Make the directory and the empty target disks of a local copy; on failure nothing stays."""
+    """Make the directory and the empty target disks of a local copy; on failure nothing stays.
+
+    For one at a time: what is promised to a guest is seen by the next.
+    """
     checks.bridges(here.host, instance)
     folder = here.folder(instance.uuid)
     if data.is_shared:
@@ -40,6 +45,11 @@ def prepare(
     known = records.read(here.instances, COMING, data.migration_uuid)
     if known is None and folder.exists():
         raise errors.DiskExists(f"{here.host} has files of server {instance.uuid} in {folder}")
+    if known is None:
+        # Another may have come since the check, and its disks are promised their room by now.
+        space = usage.space(connection, here)
+        free = checks.roomy(here, space, over_commit=data.disk_over_commit)
+        plain.room(data.replace(destination_free_bytes=free))
     _note(here, instance, data, [str(folder)])
     try:
         created = _fill(folder, data, disks.base_of(instance, files.disk))

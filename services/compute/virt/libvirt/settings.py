@@ -24,6 +24,7 @@ class Settings(NamedTuple):
     cpu_model: str
     trust_shared: bool
     reserved: int = 0  # bytes of disk kept for the host
+    disk_ratio: float = 1.0  # disk promised per disk of the host
 
     def folder(self, uuid: str) -> Path:
         """The directory of one server's disks, and nothing outside instances_path."""
@@ -50,4 +51,5 @@ def read(conf: cfg.ConfigOpts) -> Settings:
         cpu_model=conf.libvirt.cpu_model,
         trust_shared=conf.libvirt.trust_shared_probe,
         reserved=conf.compute.reserved_host_disk_mb << 20,
+        disk_ratio=conf.compute.disk_allocation_ratio,
     )

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from common import errors
 from common import objects
 from common import states
+from services.compute.virt import checks as plain
 from services.compute.virt import driver
 from services.compute.virt import fallback
 from services.compute.virt.simulated import checks
 from services.compute.virt.simulated import job
+from services.compute.virt.simulated import usage
 from services.compute.virt.simulated import world as worlds
 from services.compute.virt.simulated.job import Job
 
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
     from oslo_config.cfg import ConfigOpts
 
 GIB = 1 << 30
-ALIVE = frozenset({states.Power.RUNNING, states.Power.PAUSED})
+# Seconds between two looks whether the end has come; stop() ends the wait at once.
+QUIET = 5.0
 
 
 class Driver(driver.Driver):
@@ -52,7 +55,7 @@ class Driver(driver.Driver):
     def run_events(self, stopping: Callable[[], bool]) -> None:
         """Wait for the end: a simulated host tells nothing on its own."""
         while not stopping():
-            self._stopped.wait(0.5)
+            self._stopped.wait(QUIET)
 
     def next_event(self, timeout: float) -> driver.Event | None:
         """Wait, and tell nothing."""
@@ -60,27 +63,21 @@ class Driver(driver.Driver):
         return None
 
     def capacity(self) -> driver.Capacity:
-        """Give the configured size."""
-        size = self._conf.simulated
+        """Give the configured size, and what the guests take of it."""
         with self._world.lock:
-            running = sum(guest.power in ALIVE for guest in self._host.guests.values())
-        return driver.Capacity(
-            facts=self._host.facts,
-            vcpus=size.vcpus,
-            memory_mb=size.memory_mb,
-            local_gb=size.disk_gb,
-            disk_available_least=size.disk_gb,
-            running_vms=running,
-        )
+            self._world.receive(self._host)
+            return usage.capacity(self._conf, self._world, self._host)
 
     def guests(self) -> list[driver.Guest]:
         """List the guests."""
         with self._world.lock:
+            self._world.receive(self._host)
             return [_seen(guest) for guest in self._host.guests.values()]
 
     def guest(self, uuid: str) -> driver.Guest | None:
         """Give one guest."""
         with self._world.lock:
+            self._world.receive(self._host)
             found = self._host.guests.get(uuid)
             return _seen(found) if found is not None else None
 
@@ -88,6 +85,9 @@ class Driver(driver.Driver):
         """Put the guest into the world and let it count."""
         self._trip("build")
         with self._world.lock:
+            if _folder(instance) not in self._host.files and instance.flavor.root_gb:
+                need = instance.flavor.root_gb * GIB
+                plain.fits(self._conf.host, need, self._room(over_commit=False))
             self._host.files.add(_folder(instance))
             self.power_on(instance, files)
 
@@ -97,9 +97,14 @@ class Driver(driver.Driver):
         self._trip("power_on")
         with self._world.lock:
             there = self._host.guests.get(instance.uuid)
-            if there is not None and there.power in ALIVE:
+            if there is not None and there.power in worlds.ALIVE:
                 return
-            guest = worlds.Guest(instance.uuid, instance.run_token, instance.flavor.memory_mb)
+            guest = worlds.Guest(
+                instance.uuid,
+                instance.run_token,
+                instance.flavor.memory_mb,
+                disk_bytes=instance.flavor.root_gb * GIB,
+            )
             guest.go(self._world.clock.monotonic())
             self._host.guests[instance.uuid] = guest
 
@@ -144,7 +149,7 @@ class Driver(driver.Driver):
             found = data.replace(
                 test_file=name,
                 destination_address=self._host.name,
-                destination_free_bytes=self._free(),
+                destination_free_bytes=self._room(over_commit=data.disk_over_commit),
                 destination_facts=self._host.facts,
                 destination_has_files=_folder(instance) in self._host.files,
             )
@@ -168,10 +173,14 @@ class Driver(driver.Driver):
         if data.is_shared:
             return data
         with self._world.lock:
-            if _folder(instance) in self._host.files:
+            mine = self._made.get(data.migration_uuid) == _folder(instance)
+            if not mine and _folder(instance) in self._host.files:
                 raise errors.DiskExists(
                     f"{self._conf.host} has files of server {instance.uuid} already"
                 )
+            free = self._room(over_commit=data.disk_over_commit)
+            plain.room(data.replace(destination_free_bytes=free))
+            self._host.coming[_folder(instance)] = sum(disk.virtual_bytes for disk in data.disks)
             self._host.files.add(_folder(instance))
             self._made[data.migration_uuid] = _folder(instance)
         return data.replace(created=[_folder(instance)])
@@ -183,6 +192,8 @@ class Driver(driver.Driver):
         self._trip("finish")
         with self._world.lock:
             self._made.pop(data.migration_uuid, None)
+            self._host.coming.pop(_folder(instance), None)
+            self._world.receive(self._host)
             guest = self._need(instance.uuid)
             guest.permanent = True
             return guest.power
@@ -191,11 +202,13 @@ class Driver(driver.Driver):
         """Remove what was made for the guest."""
         self._trip("undo")
         with self._world.lock:
+            self._world.receive(self._host)
             if instance.uuid in self._host.guests:
                 raise errors.Conflict(f"server {instance.uuid} runs on {self._conf.host}")
             made = self._made.pop(data.migration_uuid, None)
             if made is not None:
                 self._host.files.discard(made)
+                self._host.coming.pop(made, None)
 
     def examine_source(
         self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
@@ -346,15 +359,15 @@ class Driver(driver.Driver):
             if not data.is_shared:
                 self._host.files.discard(_folder(instance))
 
-    def _free(self) -> int:
-        planted = self._host.free_bytes
-        return self._conf.simulated.disk_gb * GIB if planted is None else planted
+    def _room(self, *, over_commit: bool) -> int:
+        return usage.room(self._conf, self._world, self._host, over_commit=over_commit)
 
     def _finish_job(self, uuid: str, running: Job) -> driver.JobEnd:
         """Run a job to its end, and keep it when it is broken."""
         self._broken.pop(uuid, None)
         try:
             end = running.run(self._host, self._peers[uuid])
+            self._world.deliver(self._peers[uuid])
             if end.broken:
                 self._broken[uuid] = running
             return end
@@ -374,14 +387,23 @@ class Driver(driver.Driver):
         return found
 
     def _trip(self, method: str) -> None:
-        """Wait where a hold is planted for this method, and raise its fault, each once."""
+        """Wait where a hold is planted for this method, and raise its fault, each once.
+
+        Then do what this host does again and again: be slow, and fail.
+        """
         with self._world.lock:
             held = self._host.holds.pop(method, None)
             fault = self._host.faults.pop(method, None)
+            unlucky = self._world.luck.random() < self._host.fails.get(method, 0.0)
         if held is not None:
             held.wait()
         if fault is not None:
             raise fault
+        self._stopped.wait(self._host.slow.get(method, 0.0))
+        if unlucky:
+            raise errors.HypervisorError(
+                f"{self._host.name}: {method} fails now and then, as its topology has it"
+            )
 
 
 def _seen(guest: worlds.Guest) -> driver.Guest:
@@ -389,4 +411,4 @@ def _seen(guest: worlds.Guest) -> driver.Guest:
 
 
 def _folder(instance: objects.Instance) -> str:
-    return f"instances/{instance.uuid}"
+    return usage.folder(instance.uuid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import threading
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 FEATURES = frozenset(
     {"auto-converge", "parallel", "post-copy", "post-copy-recovery", "tls", "xbzrle"}
 )
+ALIVE = frozenset({states.Power.RUNNING, states.Power.PAUSED})
 TICK = 0.1  # seconds between two ticks of a guest
 
 
@@ -33,6 +35,7 @@ class Guest:
     dirty_mib: float = 0.0  # MiB of its memory that it writes again and again, each second
     counted: float = 0.0
     since: float | None = None
+    disk_bytes: int = 0  # of its disk, nothing of which is written
 
     def ticks(self, now: float) -> int:
         """Give the ticks counted until now (monotonic seconds)."""
@@ -53,6 +56,10 @@ class Guest:
         if power != states.Power.PAUSED:
             self.counted = 0.0
         self.power = power
+
+
+# The storage of all hosts of a world that shares it.
+SHARED = "shared"
 
 
 class Hold:
@@ -87,20 +94,27 @@ class Host:
     name: str
     guests: dict[str, Guest] = dataclasses.field(default_factory=dict)
     files: set[str] = dataclasses.field(default_factory=set)
+    storage: str = ""  # name of what several hosts keep their files on; empty: its own disk
     holds: dict[str, Hold] = dataclasses.field(default_factory=dict)
     faults: dict[str, Exception] = dataclasses.field(default_factory=dict)
     # What checks look at, to be planted too.
     facts: objects.HostFacts = dataclasses.field(default_factory=plain)
     without: set[str] = dataclasses.field(default_factory=set)  # bridges; all others are there
     free_bytes: int | None = None  # of disk; None: as configured
+    foreign: list[objects.ForeignGuest] = dataclasses.field(default_factory=list)
+    coming: dict[str, int] = dataclasses.field(default_factory=dict)  # folder: bytes of its disks
+    # How it behaves again and again: a driver's method, and what comes of it.
+    slow: dict[str, float] = dataclasses.field(default_factory=dict)  # seconds that it takes
+    fails: dict[str, float] = dataclasses.field(default_factory=dict)  # chance that it fails
 
 
 class World:
     """What the simulated hosts of one process share."""
 
-    def __init__(self, clock: Clock, *, shared_storage: bool = False) -> None:
-        """Begin without hosts."""
+    def __init__(self, clock: Clock, *, shared_storage: bool = False, seed: int = 0) -> None:
+        """Begin without hosts; equal seeds give equal luck."""
         self.clock = clock
+        self.luck = random.Random(seed)  # noqa: S311 - it decides which simulated calls fail
         self.lock = threading.RLock()
         self.hosts: dict[str, Host] = {}
         self.cut: set[str] = set()  # hosts that no other host can reach
@@ -113,16 +127,28 @@ class World:
                 self.hosts[name] = Host(name)
                 if self._shared is not None:
                     self.hosts[name].files = self._shared
+                    self.hosts[name].storage = SHARED
             return self.hosts[name]
+
+    def sharing(self, host: Host) -> list[Host]:
+        """Give the hosts that keep their files where this one does, itself too."""
+        if not host.storage:
+            return [host]
+        return [each for each in self.hosts.values() if each.storage == host.storage]
+
+    def deliver(self, host: Host) -> None:
+        """Hand over what has gone to this host, if it is simulated by another process."""
+
+    def receive(self, host: Host) -> None:
+        """Take in what other processes have handed over for this host."""
 
     def running(self, uuid: str) -> list[str]:
         """Name every host on which this guest is running or paused."""
-        alive = {states.Power.RUNNING, states.Power.PAUSED}
         with self.lock:
             return sorted(
                 host.name
                 for host in self.hosts.values()
-                if uuid in host.guests and host.guests[uuid].power in alive
+                if uuid in host.guests and host.guests[uuid].power in ALIVE
             )
 
     def ticks(self, uuid: str) -> int:

@@ -56,7 +56,7 @@ def test_all_or_nothing(database, host):
         claims.claim(tx, host, "vm", {"VCPU": 1, "MEMORY_MB": 1024, "DISK_GB": 30})
 
     assert (
-        "host1 has 768 MiB of 768 free, 1024 needed; 20 GiB of disk of 20 free, 30 needed"
+        "host1: needs 1024 MB, 768 MB free of 768; needs 30 GB of disk, 20 GB free of 20"
         == str(caught.value)
     )
     with database.read() as tx:

@@ -1,6 +1,7 @@
 import pytest
 
 from common import errors
+from common.db import candidates
 from common.db import claims
 from common.db import hosts
 from common.db import services
@@ -71,7 +72,7 @@ def test_rooms_tell_what_the_scheduler_asks(database):
         services.report(tx, factories.service("b", disabled=True, disabled_reason="fan"), NOW)
         claims.claim(tx, "b", "vm", {claims.MEMORY_MB: 96})
 
-        silent, room = hosts.rooms(tx, NOW, 30)
+        silent, room = candidates.rooms(tx, NOW, 30)
 
     assert (False, None) == (silent.up, silent.silent)
     assert ("east", True, 0, True, "fan") == (

@@ -236,6 +236,19 @@ def test_an_expired_move_is_taken_once(database):
             moves.take(tx, uuid, "you", now, LEASE)
 
 
+def test_a_silent_owner_is_waited_for_once(database):
+    """Its move stays as it is; whoever looks a moment later sees a lease that holds."""
+    with database.write() as tx:
+        uuid = moves.create(tx, factories.migration(owner="host1", lease_until=NOW)).uuid
+        now = NOW + datetime.timedelta(seconds=1)
+
+        extended = moves.extend(tx, uuid, now, LEASE)
+
+        assert ("host1", 0, LEASE) == (extended.owner, extended.generation, extended.lease_until)
+        with pytest.raises(errors.StaleWrite, match="owned by host1"):
+            moves.extend(tx, uuid, now, LEASE)
+
+
 def test_move_that_ends_while_the_line_is_read_keeps_no_other_waiting(postgres_tables):
     """PostgreSQL shows each statement what is committed by then."""
     database = engine.Database(postgres_tables)

@@ -7,11 +7,16 @@ from common.db import engine
 from common.db import schema
 from common.db import tables
 
+# Indexes of expressions, which databases give back in words of their own.
+UNCOMPARED = {"ix_inventory_class_free"}
+
 
 def test_tables_and_migrations_agree(database):
     """Applying every revision gives exactly the tables that the code names."""
     with database.engine.connect() as connection:
-        context = migration.MigrationContext.configure(connection)
+        context = migration.MigrationContext.configure(
+            connection, opts={"include_object": lambda _object, name, *_: name not in UNCOMPARED}
+        )
         differences = autogenerate.compare_metadata(context, tables.METADATA)
 
     assert [] == differences

@@ -151,7 +151,7 @@ def api(tmp_path, empty, options, clock) -> Iterator[Api]:
     fill(store, tmp_path)
     database = engine.Database(url, clock=clock)
     bus = Bus(conf)
-    conductor = Manager(Deps(conf, database, bus, bus.client(Scheduler), clock, Never()))
+    conductor = Manager(Deps(conf, database, bus, bus.client(Scheduler), clock, Never(), "1"))
     parts = calls.Parts(
         conf, database, conductor, images.Store(str(store)), policy.Policy(conf), clock
     )

@@ -125,6 +125,7 @@ def test_live_migration_understands_every_form(two, monkeypatch, version, body, 
         "disk_over_commit": over_commit,
         "policy": {},
         "wait": version in {"2.1", "2.25", "2.30"},
+        "zone": None,
     } == asked
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from common import errors
+from common import objects
 from common.db import moves
 from tests import factories
 
@@ -169,3 +170,35 @@ class TestPolicies:
         assert {40} == {preset["bandwidth"] for preset in shown["policies"]}
         assert "downtime_ms" in shown["changeable"]
         assert "tls" not in shown["changeable"]
+
+
+class TestResolve:
+    def test_answer_says_what_was_seen(self, api, monkeypatch):
+        """Of a server that nothing is being done to."""
+        server = api.server()
+        move = api.move(server, status="error")
+        seen = objects.GuestSeen(host="host1", power_state=1, run_token="run")
+        found = objects.Resolution(
+            migration_uuid=move.uuid, outcome="undone", host="host1", seen=[seen]
+        )
+        monkeypatch.setattr(api.parts.conductor, "resolve_move", lambda *_values: found)
+
+        answer = api.post(action(move), {"whimbrel:resolve": None}, "2.22")["resolution"]
+
+        assert ("undone", "host1", []) == (answer["outcome"], answer["host"], answer["notes"])
+        assert [("host1", 1, False)] == [
+            (one["host"], one["power_state"], one["job"]) for one in answer["seen"]
+        ]
+
+    def test_what_decides_nothing_is_a_conflict(self, api, monkeypatch):
+        """With what each host has."""
+
+        def refuse(*_values: object) -> None:
+            raise errors.Unresolved("it runs on both hosts")
+
+        monkeypatch.setattr(api.parts.conductor, "resolve_move", refuse)
+        move = api.move(api.server(), status="error")
+
+        assert "both hosts" in api.refuse(
+            "POST", action(move), {"whimbrel:resolve": None}, 409, "2.22"
+        )

@@ -4,6 +4,7 @@ import pytest
 import werkzeug.test
 
 from common import errors
+from common import reasons
 from common.db import engine
 from services.api import app
 from services.api import faults
@@ -116,11 +117,10 @@ def test_database_that_is_away_is_unavailable_for_now(api, tmp_path):
 
 def test_reasons_of_every_host_are_told(api, monkeypatch):
     """Those that the sentence names already are not repeated."""
+    told = {"host1": reasons.one("RamFilter", "full"), "h2": reasons.one("up", "off")}
 
     def nowhere(*_args: object, **_kwargs: object):
-        raise errors.NoValidHost(
-            "no host fits: host1: full", reasons={"host1": "full", "h2": "off"}
-        )
+        raise errors.NoValidHost("no host fits: host1: RamFilter: full", reasons=told)
 
     monkeypatch.setattr(api.parts.conductor, "live_migrate", nowhere)
     server = api.server()
@@ -129,8 +129,8 @@ def test_reasons_of_every_host_are_told(api, monkeypatch):
     response = api.ask("POST", f"/servers/{server.uuid}/action", body, version="2.30")
 
     fault = response.json["badRequest"]
-    assert "no host fits: host1: full; h2: off" == fault["message"]
-    assert {"host1": "full", "h2": "off"} == fault["reasons"]
+    assert "no host fits: host1: RamFilter: full; h2: up: off" == fault["message"]
+    assert told == fault["reasons"]
 
 
 def test_network_dialect_has_its_own_shape(api):

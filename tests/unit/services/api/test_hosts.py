@@ -183,6 +183,7 @@ def test_whole_host_has_promised_and_measured_numbers(two, prefix):
     assert (512, 3584, 3) == (shown["memory_mb_used"], shown["free_ram_mb"], shown["running_vms"])
     assert {"VCPU": 1, "MEMORY_MB": 512, "DISK_GB": 1} == shown["allocations"]
     assert ("x86_64", True) == (shown["facts"]["architecture"], shown["service"]["up"])
+    assert (None, []) == (shown.pop("usage"), shown.pop("findings"))
     assert shown in listed
     assert 404 == two.client.get(f"{prefix}/whimbrel/hosts/unknown").status_code
 

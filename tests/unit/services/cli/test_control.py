@@ -147,3 +147,49 @@ def test_policies_are_a_table_of_fields_and_presets(api, whimbrel):
         {"Field": "tls", "gentle": False, "huge-vm": True},
     ] == typed.json
     assert "the default is gentle" in typed.err
+
+
+RESOLVED = {
+    "resolution": {
+        "migration_uuid": MOVE,
+        "outcome": "undone",
+        "host": "host1",
+        "seen": [
+            {"host": "host1", "power_state": 1, "asked": True},
+            {"host": "host2", "power_state": None, "asked": True},
+            {"host": "host3", "power_state": None, "asked": False},
+        ],
+        "notes": ["unpause it"],
+    }
+}
+
+
+class TestResolve:
+    @pytest.mark.parametrize("words", [(), (MOVE,)])
+    def test_newest_in_error_is_resolved_unless_one_is_named(self, server, api, whimbrel, words):
+        api.answer("GET", "/servers/detail", {"servers": [server]})
+        api.answer("GET", "/os-migrations", {"migrations": [{"uuid": MOVE}]})
+        api.answer("POST", f"{PATH}/{MOVE}/action", RESOLVED, status=202)
+
+        typed = whimbrel("migration", "resolve", "tern", *words, "-f", "json")
+
+        assert {
+            "migration": MOVE,
+            "outcome": "undone",
+            "host": "host1",
+            "seen": [
+                "host1: running",
+                "host2: nothing of it",
+                "host3: not asked, it is forced down",
+            ],
+            "to_do": ["unpause it"],
+        } == typed.json
+        assert [{"whimbrel:resolve": None}] == [asked.body for asked in api.of("POST")]
+
+    def test_without_one_in_error_nothing_is_asked(self, tern, api, whimbrel):
+        api.answer("GET", "/os-migrations", {"migrations": []})
+
+        typed = whimbrel("migration", "resolve", "tern")
+
+        assert 1 == typed.status
+        assert "no migration of tern ended in error" in typed.err

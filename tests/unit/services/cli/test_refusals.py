@@ -4,18 +4,25 @@ import pytest
 
 from services.cli import api as apis
 
-SENTENCE = "no valid host for server 1: a: 1 MiB free, 2 needed; b: it is disabled: new; memory"
-REASONS = {"b": "it is disabled: new; memory", "a": "1 MiB free, 2 needed"}
-LINES = ["a: 1 MiB free, 2 needed", "b: it is disabled: new; memory"]
+SENTENCE = "no valid host for server 1: a: Ram: 1 MiB free, 2 needed; b: Up: disabled: new; memory"
+REASONS = {
+    "b": [{"filter": "Up", "reason": "disabled: new; memory"}],
+    "a": [{"filter": "Ram", "reason": "1 MiB free, 2 needed"}],
+}
+LINES = ["a: Ram: 1 MiB free, 2 needed", "b: Up: disabled: new; memory"]
 
 
 @pytest.mark.parametrize(
     ("sentence", "reasons", "parted"),
     [
         (SENTENCE, REASONS, ("no valid host for server 1", LINES)),
-        ("no valid host: a: 1 MiB free, 2 needed; and 1 more", REASONS, ("no valid host", LINES)),
+        (
+            "no valid host: a: Ram: 1 MiB free, 2 needed; and 1 more",
+            REASONS,
+            ("no valid host", LINES),
+        ),
         ("nothing fits", REASONS, ("nothing fits", LINES)),
-        ("a: 1 MiB free, 2 needed", {"a": "1 MiB free, 2 needed"}, None),
+        (LINES[0], {"a": REASONS["a"]}, None),
         (LINES[0], REASONS, None),
         ("no such server", None, None),
         ("no such server", ["a", "b"], None),
@@ -37,6 +44,6 @@ def test_each_host_has_its_line(api, whimbrel, server):
     assert 1 == typed.status
     assert typed.err.splitlines() == [
         "error: no valid host for server 1 (HTTP 400, req-1)",
-        "  a: 1 MiB free, 2 needed",
-        "  b: it is disabled: new; memory",
+        "  a: Ram: 1 MiB free, 2 needed",
+        "  b: Up: disabled: new; memory",
     ]

@@ -118,6 +118,7 @@ def test_board_is_sent_when_something_changed(reporter, conductor):
     reporter.post(progress(3, "other"))
     waiting.until(lambda: conductor.boards and len(conductor.boards[-1]) == 2, "both are told")
     stop.set()
+    reporter.close()
     thread.join()
 
     assert {("m", 2), ("other", 3)} == {

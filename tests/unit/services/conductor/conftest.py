@@ -123,7 +123,7 @@ def stage(sqlite_tables) -> Iterator[Stage]:
     database = engine.Database(sqlite_tables, clock=clock)
     everybody = Everybody()
     scheduler = everybody.client(type("Scheduler", (), {"TOPIC": "scheduler"}))
-    deps = Deps(conf, database, everybody, scheduler, clock, Later())  # type: ignore[arg-type] # fakes
+    deps = Deps(conf, database, everybody, scheduler, clock, Later(), "1")  # type: ignore[arg-type] # fakes
     made = Stage(deps, everybody, clock)
     for name in ("host1", "host2", "host3"):
         made.host(name)

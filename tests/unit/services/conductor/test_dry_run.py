@@ -47,7 +47,7 @@ def test_every_answer_is_about_its_destination(ready):
     found = ask(ready, ready.server())
 
     assert {"host2", "host3"} == {one.host for one in found}
-    assert {"state", "task", "not-itself", "source", "up", "bridges", "cpu"} == set(
+    assert {"state", "task", "settled", "not-itself", "source", "up", "bridges", "cpu"} == set(
         named(found, "host2")
     )
 

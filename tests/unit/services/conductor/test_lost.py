@@ -61,7 +61,7 @@ def deps(database, held, computes):
     conf = load.private({"conductor.lease": LEASE})
     scheduler = cast("Scheduler", None)  # nothing is chosen here
     with futures.ThreadPoolExecutor(1) as pool:
-        yield Deps(conf, database, computes, scheduler, held, pool)
+        yield Deps(conf, database, computes, scheduler, held, pool, "1")
 
 
 @pytest.fixture

@@ -76,6 +76,52 @@ def test_move_of_a_conductor_that_died_is_given_up(stage, checked):
     assert [] == stage.held(move.uuid)
 
 
+def test_move_whose_conductor_comes_back_in_time_is_not_given_up(stage, checked, monkeypatch):
+    """It renews between the look at what has expired and the write."""
+    move = migrate(stage, stage.server())
+    stage.clock.advance(stage.deps.conf.conductor.lease + 1)
+    with stage.deps.database.read() as tx:
+        found = moves.expired(tx, stage.clock.now())
+    stage.manager.renew()
+    monkeypatch.setattr(moves, "expired", lambda *_arguments: found)
+    queue.tick(stage.deps)
+
+    assert "accepted" == read(stage, move).status
+
+
+def test_two_conductors_of_one_host_are_two_owners(stage, checked):
+    """What one of them checks the other does not renew, and takes over when it is silent."""
+    move = migrate(stage, stage.server())
+    other = stage.deps._replace(process="2")
+
+    with (
+        pytest.raises(errors.StaleWrite, match="owned by conductor1/1, not conductor1/2"),
+        stage.deps.database.write() as tx,
+    ):
+        moves.renew(tx, move.uuid, other.owner, stage.clock.now())
+    stage.clock.advance(stage.deps.conf.conductor.lease + 1)
+    queue.tick(other)
+    (launch,) = stage.deps.pool.work
+    launch()
+
+    after = read(stage, move)
+    assert ("failed", 1, "conductor1/2") == (after.status, after.generation, after.owner)
+    assert ["host1"] == stage.held(move.instance_uuid)
+
+
+def test_start_is_told_again_once_for_each_lease(stage, checked):
+    """Two conductors look after the queue: the message was lost, and one of them says it again."""
+    move = migrate(stage, stage.server(), wait=True)
+    assert 1 == len(stage.everybody.told("live_migration"))
+    stage.clock.advance(stage.deps.conf.conductor.lease + 1)
+
+    queue.tick(stage.deps)
+    queue.tick(stage.deps._replace(process="2"))
+
+    assert 2 == len(stage.everybody.told("live_migration"))
+    assert (0, "conductor1/1") == (read(stage, move).generation, read(stage, move).owner)
+
+
 def test_aborted_move_is_renewed_no_more(stage, checked):
     """And does not keep the others from it."""
     aborted, kept = migrate(stage, stage.server()), migrate(stage, stage.server())

@@ -5,8 +5,10 @@ from common import errors
 from common import objects
 from common import states
 from common.db import claims
+from common.db import journal
 from common.db import moves
 from common.db import servers
+from services.conductor import lost
 from tests import factories
 
 BUSY = ("spawning", "powering_off", "powering_on", "rebooting", "rebooting_hard", "pausing")
@@ -151,3 +153,61 @@ def test_delete_looks_wherever_a_move_that_nobody_understood_may_have_left_the_g
     assert states.Vm.DELETED == stage.read(server.uuid).vm_state
     assert [("host1", "delete"), ("host2", "delete")] == stage.everybody.told("operate")
     assert [] == stage.held(move.uuid)
+
+
+def away(stage, error, before=None):
+    """Have the host's order fail, after it was carried out if `before` does so."""
+
+    def refuse(server, operation):
+        if before is not None:
+            before(server, operation)
+        raise error
+
+    stage.everybody.answers["host1", "operate"] = refuse
+
+
+def test_order_that_may_have_gone_out_stays_and_is_repeated(stage):
+    """The broker was gone before it said whether it had taken the message."""
+    server = stage.server()
+    away(stage, errors.BusDown("gone"))
+
+    stage.manager.operate(context.admin(), server.uuid, "stop")
+
+    begun = stage.read(server.uuid)
+    assert states.Task.POWERING_OFF == begun.task_state
+    stage.everybody.answers.clear()
+    stage.clock.advance(stage.deps.conf.conductor.lease + 1)
+    lost.tick(stage.deps)
+    assert [("host1", "stop")] * 2 == stage.everybody.told("operate")
+    report(stage, begun, "stop")
+    assert states.Vm.STOPPED == stage.read(server.uuid).vm_state
+
+
+def test_order_that_was_carried_out_is_recorded_though_the_broker_was_gone(stage):
+    """Its report came before the conductor knew that it had been sent."""
+    server = stage.server()
+    away(
+        stage,
+        errors.BusDown("gone"),
+        before=lambda told, operation: report(stage, told, operation),
+    )
+
+    stage.manager.operate(context.admin(), server.uuid, "stop")
+
+    after = stage.read(server.uuid)
+    assert (states.Vm.STOPPED, None) == (after.vm_state, after.task_state)
+
+
+def test_order_that_nobody_could_take_is_taken_back(stage):
+    """There is no queue of that host: the message went nowhere."""
+    server = stage.server()
+    away(stage, errors.NoAnswer("nobody serves compute on host1"))
+
+    with pytest.raises(errors.NoAnswer, match="nobody serves"):
+        stage.manager.operate(context.admin(), server.uuid, "stop")
+
+    after = stage.read(server.uuid)
+    assert (states.Vm.ACTIVE, None) == (after.vm_state, after.task_state)
+    with stage.deps.database.read() as tx:
+        (asked,) = journal.actions(tx, server.uuid)
+    assert "nobody serves compute on host1" == asked.message

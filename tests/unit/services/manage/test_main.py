@@ -47,4 +47,4 @@ def test_the_sample_names_every_group(capsys):
 
     printed = capsys.readouterr().out
     assert all(f"[{group}]" in printed for group in ("DEFAULT", "database", "scheduler"))
-    assert "#ram_weight = 1.0" in printed
+    assert "#ram_weight_multiplier = 1.0" in printed

@@ -1,0 +1,149 @@
+"""Compares records, claims and what hosts report; puts right what is ours, and tells the rest.
+
+It never ends a guest: what no record explains is for a person.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from common import errors
+from common import objects
+from common import states
+from common.db import findings
+from common.db import leftovers
+from common.db import servers
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from services.conductor.deps import Deps
+
+LOG = logging.getLogger(__name__)
+
+CLAIM = "claim"
+
+
+class Audit:
+    """One process's audit: every [conductor] audit_interval seconds, the first at once."""
+
+    def __init__(self, deps: Deps) -> None:
+        """Be due, with nothing told yet."""
+        self._deps = deps
+        self._due = deps.clock.monotonic()
+        self._told: frozenset[tuple[str, str, str]] = frozenset()
+
+    def tick(self) -> None:
+        """Look, if it is time to; what was told is told again only after it was gone."""
+        now = self._deps.clock.monotonic()
+        if now < self._due:
+            return
+        self._due = now + self._deps.conf.conductor.audit_interval
+        left = [finding for finding in audit(self._deps) if not finding.repaired]
+        for finding in left:
+            if _key(finding) not in self._told:
+                LOG.warning("audit: %s", finding.sentence)
+        self._told = frozenset(map(_key, left))
+
+
+def audit(deps: Deps, host: str | None = None) -> list[objects.Finding]:
+    """Look at one host or all, put right what is ours, and give all that was found."""
+    names = None if host is None else [host]
+    return [*_claims(deps, host), *_counts(deps, names), *observe(deps, names)]
+
+
+def sweep(deps: Deps, host: str | None = None) -> list[leftovers.Leftover]:
+    """Give back every claim that nobody needs, and tell which; each in its own transaction.
+
+    Such a claim comes from a scheduler that answered after its conductor had
+    given up.
+    """
+    with deps.database.read() as tx:
+        found = leftovers.find(tx, host=host)
+    given_back = []
+    for leftover in found:
+        with deps.database.write() as tx:
+            if not leftovers.release(tx, leftover):
+                continue
+        given_back.append(leftover)
+        LOG.warning(
+            "%s: room that %s held is given back: %s",
+            leftover.host,
+            leftover.consumer,
+            leftover.why,
+        )
+    return given_back
+
+
+def observe(deps: Deps, names: Collection[str] | None) -> list[objects.Finding]:
+    """Compare what hosts report of their guests with the servers; power states are written."""
+    options = deps.conf.service
+    with deps.database.read() as tx:
+        found = findings.look(
+            tx, deps.clock.now(), options.down_after, findings.SETTLED * options.heartbeat, names
+        )
+    return [
+        _made(finding, repaired=finding.kind == findings.POWER and _follow(deps, finding))
+        for finding in found
+    ]
+
+
+def _claims(deps: Deps, host: str | None) -> list[objects.Finding]:
+    return [
+        objects.Finding(
+            kind=CLAIM,
+            host=one.host,
+            subject=one.consumer,
+            sentence=f"{one.host} held room for {one.consumer}: {one.why}",
+            repaired=True,
+        )
+        for one in sweep(deps, host)
+    ]
+
+
+def _counts(deps: Deps, names: Collection[str] | None) -> list[objects.Finding]:
+    with deps.database.read() as tx:
+        wrong = sorted({finding.host for finding in findings.miscounted(tx, names)})
+    found = []
+    for host in wrong:
+        with deps.database.write() as tx:
+            found += findings.recount(tx, host)
+    for finding in found:
+        LOG.warning("audit: %s; counted anew", finding.sentence)
+    return [_made(finding, repaired=True) for finding in found]
+
+
+def _follow(deps: Deps, finding: findings.Finding) -> bool:
+    """Write what a host says of a server's guest, unless the server has changed meanwhile."""
+    server, power = finding.server, finding.power
+    if server is None or power is None:
+        return False
+    try:
+        with deps.database.write() as tx:
+            servers.change(
+                tx,
+                server["uuid"],
+                expect={"generation": server["generation"], "task_state": None},
+                power_state=power,
+                vm_state=findings.OBSERVED[states.Power(power)],
+            )
+    except errors.Conflict as decided:
+        LOG.info("server %s: left as it is: %s", server["uuid"], decided)
+        return False
+    LOG.info("audit: %s", finding.sentence)
+    return True
+
+
+def _made(finding: findings.Finding, *, repaired: bool) -> objects.Finding:
+    return objects.Finding(
+        kind=finding.kind,
+        host=finding.host,
+        subject=finding.subject,
+        sentence=finding.sentence,
+        repaired=repaired,
+    )
+
+
+def _key(finding: objects.Finding) -> tuple[str, str, str]:
+    return finding.kind, finding.host, finding.subject

@@ -1,0 +1,145 @@
+"""The hosts as a request sees them: a few of the best, more if none of those will do."""
+
+from __future__ import annotations
+
+import datetime
+from typing import NamedTuple
+from typing import TYPE_CHECKING
+
+from common import reasons
+from common import states
+from common.db import candidates
+from services.scheduler import request as requests
+from services.scheduler.filters import table as filters
+from services.scheduler.filters import wishes
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from collections.abc import Iterable
+
+    from oslo_config.cfg import ConfigOpts
+
+    from common import objects
+    from common.clock import Clock
+    from common.db.engine import Tx
+    from common.db.hosts import Room
+    from services.scheduler.request import Request
+
+# How much wider one look is than the one before; the last one takes all hosts.
+WIDER = 16
+
+# Hosts whose reasons are kept; what refuses thousands is seen in the first hundreds.
+KEPT = 500
+
+# Who refuses what no filter does.
+KNOWN = "known"
+UNKNOWN = "no compute service has ever reported under this name"
+OWN = "it is the server's own host"
+ELSEWHERE = "ignored"
+
+
+class Found(NamedTuple):
+    """The hosts that will do, and why others will not."""
+
+    fit: list[Room]
+    refused: reasons.Reasons
+
+
+NOTHING = Found([], {})
+
+
+class Fleet:
+    """All hosts there are, read in part."""
+
+    def __init__(
+        self,
+        conf: ConfigOpts,
+        clock: Clock,
+        chosen: list[filters.Named],
+        orders: list[candidates.Order],
+    ) -> None:
+        """Judge hosts by these filters, those first that come first in one of the orders."""
+        self._conf = conf
+        self._clock = clock
+        self._filters = chosen
+        self._orders = orders
+
+    def read(self, tx: Tx, spec: objects.RequestSpec) -> Request:
+        """Read a specification as of now."""
+        return requests.read(tx, spec, self._conf, self._clock.now())
+
+    def look(self, tx: Tx, request: Request) -> Found:
+        """Give those of the best hosts that will do; wider looks follow until there is one."""
+        wanted = filters.narrow(self._filters, _of(request), request)
+        found = Found([], {})
+        seen: set[str] = set()
+        first = self._conf.scheduler.window
+        for limit in (first, first * WIDER, None):
+            names = candidates.best(tx, wanted, self._orders, limit)
+            names += _friends(tx, wanted, self._orders, request)
+            new = set(names) - seen
+            judged = judge(self._filters, self.rooms(tx, new, request), request)
+            found.refused.update(judged.refused)
+            if judged.fit or (limit is not None and len(names) < limit):
+                return Found(judged.fit, found.refused)
+            seen |= new
+        return found
+
+    def rooms(
+        self, tx: Tx, names: Collection[str] | None, request: Request | None = None
+    ) -> list[Room]:
+        """Read these hosts, or all; a request that asks nothing of hypervisors reads less."""
+        now = self._clock.now()
+        memory = datetime.timedelta(seconds=self._conf.scheduler.failure_memory)
+        return candidates.rooms(
+            tx,
+            now,
+            self._conf.service.down_after,
+            names,
+            failed_since=now - memory,
+            facts=request is None or bool(request.extra_specs or request.image),
+        )
+
+    def why(self, tx: Tx, request: Request, tried: reasons.Reasons) -> reasons.Reasons:
+        """Say of every host in question why it will not do; what is known already comes first."""
+        wanted = request.requested_host
+        found = dict(tried) if wanted is None else {}
+        for room in self.rooms(tx, None if wanted is None else [wanted]):
+            if len(found) >= KEPT:
+                break
+            if room.name in tried:
+                found[room.name] = tried[room.name]
+            elif not wishes.wanted(room, request):
+                found[room.name] = reasons.one(ELSEWHERE, OWN)
+            else:
+                found.update(judge(self._filters, [room], request).refused)
+        if wanted is not None and not found:
+            found = {wanted: reasons.one(KNOWN, UNKNOWN)}
+        return found
+
+
+def judge(chosen: Iterable[filters.Named], rooms: Iterable[Room], request: Request) -> Found:
+    """Part the hosts that every filter lets pass from the others."""
+    found = Found([], {})
+    for room in rooms:
+        refusal = filters.refusal(chosen, room, request)
+        if refusal is None:
+            found.fit.append(room)
+        else:
+            found.refused[room.name] = reasons.one(*refusal)
+    return found
+
+
+def _of(request: Request) -> candidates.Wanted:
+    only = None if request.requested_host is None else frozenset({request.requested_host})
+    return candidates.Wanted(only=only, never=request.ignored)
+
+
+def _friends(
+    tx: Tx, wanted: candidates.Wanted, orders: list[candidates.Order], request: Request
+) -> list[str]:
+    """Name the hosts that a wish to be together prefers, however little is free there."""
+    group = request.group
+    if group is None or group.policy != states.Affinity.SOFT_TOGETHER:
+        return []
+    return candidates.best(tx, wanted.among(group.members), orders, None)

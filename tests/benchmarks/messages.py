@@ -1,0 +1,138 @@
+"""How many messages a move costs, counted where all of them pass: on the broker.
+
+RabbitMQ's firehose hands over a copy of whatever anybody publishes. A call is
+two messages, its answer being one; a message belongs to a move by the request
+id that it carries, an answer by the call that it answers.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import shlex
+import subprocess
+import threading
+from typing import Any
+from typing import NamedTuple
+from typing import TYPE_CHECKING
+
+import kombu
+
+from deploy.lab import broker
+from deploy.lab import registry
+from tests.benchmarks import ground as grounds
+from tests.benchmarks.figures import Figure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from collections.abc import Iterator
+
+    from deploy.lab.plan import Plan
+    from tests.integration import labs
+
+MOVES = 4
+FIREHOSE = kombu.Exchange("amq.rabbitmq.trace", "topic", passive=True)
+PUBLISHED = "publish.#"
+WAIT = 0.2  # seconds
+PATIENCE = 10.0  # seconds
+BEGINS = "live_migrate"
+PROGRESS = "move_progress"
+
+
+class Message(NamedTuple):
+    """One message: what it asks for, or what it answers."""
+
+    method: str
+    request: str
+    answer: bool
+
+
+class Tap:
+    """What was published while it was open."""
+
+    def __init__(self) -> None:
+        """Begin with nothing heard."""
+        self.heard: list[Message] = []
+        self.open = threading.Event()
+        self.closing = threading.Event()
+        self._calls: dict[str, Message] = {}
+
+    def hear(self, body: Any) -> None:
+        """Take one message down; what is not oslo.messaging's is left out."""
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            found = json.loads(json.loads(body)["oslo.message"])
+            self.heard.append(self._read(found))
+
+    def _read(self, found: dict[str, Any]) -> Message:
+        if "method" not in found:
+            return self._calls[found["_msg_id"]]._replace(answer=True)
+        asked = Message(found["method"], found["_context_request_id"], answer=False)
+        if "_msg_id" in found:
+            self._calls[found["_msg_id"]] = asked
+        return asked
+
+
+def measure(lab: labs.Lab, moves: int = MOVES) -> dict[str, list[Figure]]:
+    """Count the messages of each of some moves, one after the other."""
+    ground = grounds.Ground(lab)
+    plan = registry.find(lab.name)
+    with ground.guests("bench-messages") as (guest,), tapped(plan) as tap:
+        for number in range(moves):
+            ground.ours(guest, grounds.BACK if number % 2 else grounds.THERE)
+    return {"Messages of one live migration, on the broker": figures(tap.heard, moves)}
+
+
+def figures(heard: list[Message], moves: int) -> list[Figure]:
+    """Give each method's messages for each move, and their sum; progress goes by host."""
+    begun = {one.request: None for one in heard if one.method == BEGINS}
+    counts = [
+        collections.Counter(one.method for one in heard if one.request == request)
+        for request in begun
+    ]
+    methods = dict.fromkeys(one.method for one in heard if one.request in begun)
+    progress = sum(one.method == PROGRESS for one in heard)
+    return [
+        *(_figure(method, [count[method] for count in counts]) for method in methods),
+        _figure("all but progress", [count.total() for count in counts]),
+        _figure("of these asked, not answered", _asked(heard, begun)),
+        Figure("progress, for all moves of a host at once", "messages", [progress / moves]),
+    ]
+
+
+def _asked(heard: list[Message], begun: Iterable[str]) -> list[int]:
+    return [sum(one.request == request and not one.answer for one in heard) for request in begun]
+
+
+def _figure(name: str, values: list[int]) -> Figure:
+    return Figure(name, "messages", [float(value) for value in values])
+
+
+@contextlib.contextmanager
+def tapped(plan: Plan) -> Iterator[Tap]:
+    """Hear everything that is published on a lab's broker while the block lasts."""
+    tap = Tap()
+    control = ["env", *shlex.split(broker.control(plan)), "-q"]
+    subprocess.run([*control, "trace_on"], check=True, capture_output=True)
+    thread = threading.Thread(target=_listen, args=(plan.transport_url, tap))
+    try:
+        thread.start()
+        tap.open.wait(PATIENCE)
+        yield tap
+    finally:
+        tap.closing.set()
+        thread.join()
+        subprocess.run([*control, "trace_off"], check=True, capture_output=True)
+
+
+def _listen(url: str, tap: Tap) -> None:
+    with kombu.Connection(url.replace("rabbit://", "pyamqp://")) as connection:
+        queue = kombu.Queue(exchange=FIREHOSE, routing_key=PUBLISHED, exclusive=True)
+        consumer = connection.Consumer(
+            queue, on_message=lambda message: tap.hear(message.body), no_ack=True
+        )
+        with consumer:
+            tap.open.set()
+            while not tap.closing.is_set():
+                with contextlib.suppress(TimeoutError):
+                    connection.drain_events(timeout=WAIT)

@@ -1,0 +1,51 @@
+"""Every benchmark that needs a lab, at its smallest, so that none of them rots."""
+
+import pytest
+
+from tests.benchmarks import drain
+from tests.benchmarks import messages
+from tests.benchmarks import migration
+from tests.integration import labs
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
+
+SHORT = migration.BUSY[0]._replace(turns=1, terms=migration.capped(64, 60))
+
+
+def medians(tables):
+    """Give every line's smallest value, by its name."""
+    return {one.name: min(one.values) for table in tables.values() for one in table}
+
+
+def test_idle_guest(lab: labs.Lab):
+    """Both ways of moving a guest are measured, alike."""
+    found = medians(migration.measure(lab, turns=1))
+
+    assert found["ours, accepted to completed"] > found["of ours: libvirt's own job"] > 0
+    assert found["virsh migrate, wall"] > 0
+    assert found["virsh: downtime by libvirt"] > 0
+
+
+def test_busy_guest(lab: labs.Lab):
+    """A guest that writes all the time arrives both ways."""
+    found = medians(migration.measure_busy(lab, (SHORT,)))
+
+    assert found["ours / virsh"] > 0
+    assert found["ours: downtime by libvirt"] > 0
+
+
+def test_drain(lab: labs.Lab):
+    """Two guests leave a host one after the other, both ways."""
+    found = medians(drain.measure(lab, guests=2, limits=(1,)))
+
+    assert found["ours / virsh"] > 0
+    assert found["a free slot waits for its next move"] > 0
+
+
+def test_messages(lab: labs.Lab):
+    """The messages of a move are seen on the broker, each with its method."""
+    found = medians(messages.measure(lab, moves=1))
+
+    assert 2 == found["live_migrate"]
+    assert 1 == found["live_migration"]
+    assert found["all but progress"] <= 20
