@@ -297,6 +297,9 @@ class Move:
         if progress.memory_processed > self._stood_at:
             LOG.info("migration %s: the guest goes on", self._migration.uuid)
             self._stands = None
+            # The old stream, where it lives again, still has the limit that it began with.
+            with contextlib.suppress(errors.WrongState, errors.HypervisorError):
+                self._steered().apply()
             self._tell(
                 states.Move.POSTCOPY, {states.Move.POSTCOPY}, error_code="", error_message=""
             )

@@ -135,10 +135,12 @@ def test_post_copy_over_a_broken_link_goes_on(cloud, guest, soon):
         probe.alive(guest.address, 10)
     with cut(cloud):
         broken = reached(guest, lambda one: one["error_message"])
+        faster = cloud.ask("POST", path, {"whimbrel:policy": {"bandwidth": 0}})
     ended = guest.moved(PATIENCE)
     after = probe.alive(guest.address, 30)
     settled(cloud, guest, "host2")
 
+    assert faster.ok, faster.text
     assert "running (post-copy)" == broken["status"]
     assert "link between host1 and host2 broke" in broken["error_message"]
     assert "the guest waits" in broken["error_message"]
