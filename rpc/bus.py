@@ -49,6 +49,9 @@ AWAY = (
 # Where a client keeps what sends its messages; no method of an interface is named so.
 CALLER = "_caller"
 
+# Added to the topic of an interface where its slow methods are served.
+SLOW = "-slow"
+
 NOBODY = messaging.Target(topic="nobody", version="1.0")
 
 
@@ -79,11 +82,25 @@ class Bus:
         vars(made)[CALLER] = _Caller(client, kind.TOPIC, server)
         return cast("I", made)
 
-    def serve(self, manager: interface.Interface, server: str, threads: int) -> messaging.RPCServer:
-        """Make the serving half; `start()` and `stop()` it."""
+    def serve(self, manager: interface.Interface, server: str, threads: int) -> Serving:
+        """Make the serving half; `start()` and `stop()` it.
+
+        As many threads again answer the interface's slow methods, if it has any.
+        """
         kind = type(manager)
-        target = messaging.Target(topic=kind.TOPIC, server=server)
+        known = interface.methods(kind).values()
+        topics = [kind.TOPIC] + [kind.TOPIC + SLOW] * any(method.slow for method in known)
         endpoint = _endpoint(manager, f"{kind.TOPIC} {server}")
+        return Serving(
+            [
+                self._server(messaging.Target(topic=topic, server=server), endpoint, threads)
+                for topic in topics
+            ]
+        )
+
+    def _server(
+        self, target: messaging.Target, endpoint: object, threads: int
+    ) -> messaging.RPCServer:
         made = messaging.get_rpc_server(
             self._transport,
             target,
@@ -114,11 +131,35 @@ class Bus:
         self._transport.cleanup()
 
 
+class Serving:
+    """The serving half of one interface."""
+
+    def __init__(self, servers: list[messaging.RPCServer]) -> None:
+        """Hold what serves its topics."""
+        self._servers = servers
+
+    def start(self) -> None:
+        """Answer from now on."""
+        for server in self._servers:
+            server.start()
+
+    def stop(self) -> None:
+        """Take no more messages."""
+        for server in self._servers:
+            server.stop()
+
+    def wait(self) -> None:
+        """Wait until what has begun is finished; to be called after stop()."""
+        for server in self._servers:
+            server.wait()
+
+
 class _Caller:
     """Sends one message, and puts what went wrong into our own words."""
 
     def __init__(self, client: messaging.RPCClient, topic: str, server: str | None) -> None:
         self._client = client
+        self._topic = topic
         self._whom = f"{topic} on {server}" if server else topic
 
     def send(self, method: interface.Method, context: Context, values: dict[str, Any]) -> Any:  # noqa: ANN401 - any method's result
@@ -149,6 +190,7 @@ class _Caller:
 
     def _send(self, method: interface.Method, context: Context, values: dict[str, Any]) -> Any:  # noqa: ANN401 - any method's result
         prepared = self._client.prepare(
+            topic=self._topic + SLOW if method.slow else self._topic,
             version=method.since,
             timeout=method.timeout or None,
             transport_options=messaging.TransportOptions(at_least_once=True),

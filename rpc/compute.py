@@ -46,8 +46,12 @@ class Compute(interface.Interface):
         context: Context,
         instance: objects.Instance,
         data: objects.LibvirtLiveMigrateData,
+        policy: objects.MigrationPolicy | None,
     ) -> objects.LibvirtLiveMigrateData:
-        """Check as the source: is the test file seen here, and does everything fit together."""
+        """Check as the source: is the test file seen here, and does everything fit together.
+
+        A policy that must not be left, and cannot be had, is refused here, too.
+        """
 
     @interface.call(since="1.0", timeout=20)
     def examine_live_migration_destination(

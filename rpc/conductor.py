@@ -37,7 +37,7 @@ class Conductor(interface.Interface):
     ) -> dict[str, str]:
         """Make this the server's whole metadata."""
 
-    @interface.call(since="1.0", timeout=180)
+    @interface.call(since="1.0", timeout=180, slow=True)
     def live_migrate(  # noqa: PLR0913 - all that a request says
         self,
         context: Context,
@@ -59,7 +59,7 @@ class Conductor(interface.Interface):
         CheckFailed); without, they end up in the row.
         """
 
-    @interface.call(since="1.0", timeout=90)
+    @interface.call(since="1.0", timeout=90, slow=True)
     def check_migrate(
         self,
         context: Context,
@@ -69,29 +69,31 @@ class Conductor(interface.Interface):
         block_migration: bool | None,
         disk_over_commit: bool,
         zone: str | None = None,
+        policy: dict[str, str] | None = None,
     ) -> list[objects.CheckResult]:
         """Give every answer to a live migration of the server, for one host or for all others.
 
-        Nothing is moved, claimed or marked; a repeat is another look. A host
+        The policy is that of live_migrate; the answers say what of it the hosts
+        cannot do. Nothing is moved, claimed or marked; a repeat is another look. A host
         that says nothing within [conductor] check_timeout fails by the name
         `answer`.
         """
 
-    @interface.call(since="1.0", timeout=60)
+    @interface.call(since="1.0", timeout=60, slow=True)
     def abort_migration(self, context: Context, server: str, migration: str) -> None:
         """Cancel a queued live migration or stop a running one; else raise WrongState."""
 
-    @interface.call(since="1.0", timeout=60)
+    @interface.call(since="1.0", timeout=60, slow=True)
     def force_complete(self, context: Context, server: str, migration: str) -> None:
         """Make a running live migration end, by post-copy or a pause; else raise WrongState."""
 
-    @interface.call(since="1.0", timeout=60)
+    @interface.call(since="1.0", timeout=60, slow=True)
     def change_move(
         self, context: Context, server: str, migration: str, changes: dict[str, str]
     ) -> objects.Migration:
         """Change the policy of a live migration that has not ended, and give its row."""
 
-    @interface.call(since="1.0", timeout=240)
+    @interface.call(since="1.0", timeout=240, slow=True)
     def resolve_move(self, context: Context, server: str, migration: str) -> objects.Resolution:
         """Settle a live migration that ended in `error` by what both hosts have of the guest.
 

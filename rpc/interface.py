@@ -38,6 +38,7 @@ class Method(NamedTuple):
     since: str
     timeout: float
     signature: inspect.Signature
+    slow: bool = False  # waits for other services: threads of its own answer it
 
 
 class Interface(abc.ABC):
@@ -47,9 +48,13 @@ class Interface(abc.ABC):
     VERSION: ClassVar[str]
 
 
-def call(*, since: str, timeout: float) -> Callable[[F], F]:
-    """Declare a method whose caller waits for its result, `timeout` seconds at most."""
-    return _declare(waits=True, since=since, timeout=timeout)
+def call(*, since: str, timeout: float, slow: bool = False) -> Callable[[F], F]:
+    """Declare a method whose caller waits for its result, `timeout` seconds at most.
+
+    One that is `slow` because it waits for other services keeps no other
+    method waiting, however many of it go on.
+    """
+    return _declare(waits=True, since=since, timeout=timeout, slow=slow)
 
 
 def cast(*, since: str) -> Callable[[F], F]:
@@ -71,12 +76,12 @@ def fingerprint(interface: type[Interface]) -> list[str]:
     """Give one line per method that changes whenever its signature does."""
     return [
         f"{method.name}{method.signature} {'call' if method.waits else 'cast'} "
-        f"since {method.since} timeout {method.timeout:g}"
+        f"since {method.since} timeout {method.timeout:g}{' slow' if method.slow else ''}"
         for _, method in sorted(methods(interface).items())
     ]
 
 
-def _declare(*, waits: bool, since: str, timeout: float) -> Callable[[F], F]:
+def _declare(*, waits: bool, since: str, timeout: float, slow: bool = False) -> Callable[[F], F]:
     def mark(function: F) -> F:
         method = Method(
             name=function.__name__,
@@ -84,6 +89,7 @@ def _declare(*, waits: bool, since: str, timeout: float) -> Callable[[F], F]:
             since=since,
             timeout=timeout,
             signature=inspect.signature(function),
+            slow=slow,
         )
         setattr(function, _MARK, method)
         return abc.abstractmethod(function)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from oslo_config import cfg
 
+from common import clock as clocks
 from common import context as contexts
 from common import errors
 from common import ids
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from collections.abc import Sequence
 
+    from common.clock import Clock
     from rpc import interface
     from rpc.bus import Bus
     from rpc.conductor import Conductor
@@ -129,7 +131,8 @@ def reporting(
     """
     stop = threading.Event()
     wake = numbers.changed if numbers is not None else threading.Event()
-    rhythm = Rhythm(conf.service.heartbeat, secrets.SystemRandom().random)
+    clock = clocks.SystemClock()
+    rhythm = Rhythm(conf.service.heartbeat, secrets.SystemRandom().random, clock)
     thread = threading.Thread(
         target=_beat,
         args=(rhythm, functools.partial(_report, conductor, service, numbers), stop, wake),
@@ -162,34 +165,44 @@ class Rhythm:
     part of the heartbeat, and the following ones are the heartbeat itself.
     """
 
-    def __init__(self, heartbeat: float, chance: Callable[[], float]) -> None:
-        """`chance` gives a number from 0 to 1."""
+    def __init__(self, heartbeat: float, chance: Callable[[], float], clock: Clock) -> None:
+        """Report at once; `chance` gives a number from 0 to 1."""
         self._heartbeat = heartbeat
         self._chance = chance
+        self._clock = clock
         self._settled = False
+        self._due = clock.monotonic()
 
-    def pause(self, *, lost: bool) -> float:
-        """Give the seconds until the next report, after one that is lost or has arrived."""
-        settled, self._settled = self._settled, not lost
+    def rest(self) -> float:
+        """Give the seconds until the next report is due."""
+        return max(0.0, self._due - self._clock.monotonic())
+
+    def reported(self, *, lost: bool) -> None:
+        """Count the pause from now, after a report that is lost or has arrived."""
+        self._due = self._clock.monotonic() + self._pause(lost=lost)
+        self._settled = not lost
+
+    def _pause(self, *, lost: bool) -> float:
         if lost:
             return SOON * (0.5 + self._chance())
-        return self._heartbeat if settled else self._heartbeat * self._chance()
+        return self._heartbeat if self._settled else self._heartbeat * self._chance()
 
 
 def _beat(
     rhythm: Rhythm,
-    report: Callable[[bool], str | None],
+    report: Callable[[bool], bool],
     stop: threading.Event,
     wake: threading.Event,
 ) -> None:
-    due = True
     while not stop.is_set():
         wake.clear()
-        lost = report(due)
-        if lost:
+        try:
+            if report(rhythm.rest() == 0):
+                rhythm.reported(lost=False)
+        except errors.Error as lost:
             LOG.warning("a report of this service is lost: %s", lost)
-        due = not wake.wait(rhythm.pause(lost=lost is not None))
-        if not due:
+            rhythm.reported(lost=True)
+        if wake.wait(rhythm.rest()):
             stop.wait(BURST)
 
 
@@ -198,18 +211,18 @@ def _report(
     service: objects.Service,
     numbers: Numbers | None,
     due: bool,
-) -> str | None:
-    """Send one report, or none before it is due when there is no news; gives what went wrong."""
+) -> bool:
+    """Send one report, or none before it is due when there is no news; tells whether it did."""
     try:
         node = numbers.update_available_resource() if numbers is not None else None
         if node is None and not due:
-            return None
+            return False
         conductor.report(contexts.admin(), service, node)
         if numbers is not None and node is not None:
             numbers.told(node)
-    except errors.Error as away:
-        return away.message
-    except Exception:
+    except errors.Error:
+        raise
+    except Exception as unexpected:
         LOG.exception("the report of %s on %s failed", service.binary, service.host)
-        return "it failed unexpectedly"
-    return None
+        raise errors.RemoteError("it failed unexpectedly") from unexpected
+    return True

@@ -121,7 +121,7 @@ def _told(stage: stages.Stage) -> Iterator[str]:
 
 def _tidy(stage: stages.Stage) -> Iterator[str]:
     """I8: each server's folder is where it is recorded, and nothing else is anywhere."""
-    wanted: dict[str, set[str]] = {host: set() for host in stages.HOSTS}
+    wanted: dict[str, set[str]] = {host: set() for host in stage.hosts}
     for server in stage.servers():
         lost = _unknown(stage, server)
         places = [server.host] if lost is None else [lost.source, lost.destination]
@@ -132,7 +132,7 @@ def _tidy(stage: stages.Stage) -> Iterator[str]:
         everything = set().union(*wanted.values())
         wanted = dict.fromkeys(wanted, everything)
     with stage.world.lock:
-        found = {host: set(stage.world.host(host).files) for host in stages.HOSTS}
+        found = {host: set(stage.world.host(host).files) for host in stage.hosts}
     if wanted != found:
         yield f"I8: files are {found}, wanted {wanted}"
 

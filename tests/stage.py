@@ -6,6 +6,7 @@ import contextlib
 import pathlib
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 
 from common import clock
 from common import context
@@ -40,15 +41,19 @@ PATIENCE = 10
 
 @contextlib.contextmanager
 def running(
-    folder: pathlib.Path, *, shared_storage: bool = False, **options: object
+    folder: pathlib.Path,
+    *,
+    shared_storage: bool = False,
+    hosts: Sequence[str] = HOSTS,
+    **options: object,
 ) -> Iterator[Stage]:
     """Run all services, with every host up, while the block lasts."""
     with together.running(
-        folder, HOSTS, {**OPTIONS, **options}, shared_storage=shared_storage
+        folder, hosts, {**OPTIONS, **options}, shared_storage=shared_storage
     ) as services:
         bus = buses.Bus(load.private({"transport_url": "fake://"}))
-        stage = Stage(services, bus, shared=shared_storage)
-        waiting.until(lambda: stage.up() == list(HOSTS), "every host is up")
+        stage = Stage(services, bus, hosts, shared=shared_storage)
+        waiting.until(lambda: stage.up() == sorted(hosts), "every host is up")
         yield stage
         bus.close()
 
@@ -56,7 +61,15 @@ def running(
 class Stage:
     """What plays on simulated hosts; every call is that of a user or of a service."""
 
-    def __init__(self, services: together.Together, bus: buses.Bus, *, shared: bool) -> None:
+    def __init__(
+        self,
+        services: together.Together,
+        bus: buses.Bus,
+        hosts: Sequence[str] = HOSTS,
+        *,
+        shared: bool,
+    ) -> None:
+        self.hosts = tuple(hosts)
         self.shared = shared
         self.conductor = services.conductor
         self.database = services.database
@@ -201,7 +214,7 @@ class Stage:
 
     def clear(self) -> None:
         """Take faults and marks back, and delete every server."""
-        for host in HOSTS:
+        for host in self.hosts:
             self.world.host(host).faults.clear()
             for held in self.world.host(host).holds.values():
                 held.go.set()
@@ -211,7 +224,7 @@ class Stage:
             self.idle(server.uuid)
             self.conductor.operate(context.admin(), server.uuid, "delete")
         waiting.until(lambda: not self.servers(), f"{len(left)} servers are deleted")
-        for host in HOSTS:
+        for host in self.hosts:
             self.world.host(host).files.clear()
 
     def everything_held(self) -> dict[str, dict[str, int]]:

@@ -11,7 +11,8 @@ OPTIONS = [
         default=16,
         min=1,
         max=256,
-        help="Moves and builds that one conductor process prepares at once; more wait in line.",
+        help="Moves and builds that one conductor process prepares at once; more wait in line. As "
+        "many threads answer its calls, and as many again those that wait for other services.",
     ),
     cfg.IntOpt(
         "max_outbound",

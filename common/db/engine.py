@@ -11,19 +11,21 @@ from __future__ import annotations
 import contextlib
 import datetime
 import threading
+from collections.abc import Mapping
 from typing import Any
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy import exc
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import sqlite
 
 from common import clock as clocks
 from common import errors
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from collections.abc import Mapping
     from logging import Logger
 
 # Seconds between two tries to reach the database at start.
@@ -31,6 +33,10 @@ AGAIN = 3.0
 
 # How the databases say that a row with this key is there already.
 DUPLICATE = ("unique", "duplicate")
+
+# The inserts of databases that can leave a row alone which is there: without an
+# error in their log, and without a savepoint.
+GENTLE: Mapping[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 _IMMEDIATE = "whimbrel_immediate"
 
@@ -75,6 +81,11 @@ class Tx:
 
     def insert(self, table: sa.Table, values: Mapping[str, object]) -> bool:
         """Insert a row; False when one with the same key is there already."""
+        gentle = GENTLE.get(self._connection.dialect.name)
+        if gentle is not None:
+            statement = gentle(table).values(dict(values)).on_conflict_do_nothing()
+            options = {"preserve_rowcount": True}
+            return self._connection.execute(statement, execution_options=options).rowcount > 0
         try:
             with self._connection.begin_nested():
                 self._connection.execute(sa.insert(table).values(dict(values)))

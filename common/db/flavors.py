@@ -12,6 +12,9 @@ from common.db import rows
 from common.db import tables
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+    from collections.abc import Mapping
+
     from common.db.engine import Tx
 
 _T = tables.FLAVORS
@@ -45,8 +48,16 @@ def delete(tx: Tx, flavor: str) -> None:
     tx.run(sa.delete(_T).where(_T.c.id == get(tx, flavor).id))
 
 
-def change(tx: Tx, flavor: str, **values: object) -> objects.Flavor:
-    """Write other values into a flavor, or raise FlavorNotFound; servers keep their copies."""
-    found = get(tx, flavor)
-    tx.run(sa.update(_T).where(_T.c.id == found.id).values(values))
-    return get(tx, found.id)
+def specify(
+    tx: Tx, flavor: str, specs: Mapping[str, str], remove: Collection[str]
+) -> objects.Flavor:
+    """Set and remove extra specs, or raise FlavorNotFound; servers keep their copies.
+
+    What others set at the same time stays: the row is held while it is changed.
+    """
+    mine = _T.c.id == get(tx, flavor).id
+    row = tx.row(sa.select(_T.c.extra_specs).where(mine).with_for_update())
+    before: dict[str, str] = row["extra_specs"] if row else {}
+    left = {key: value for key, value in before.items() if key not in remove}
+    tx.run(sa.update(_T).where(mine).values(extra_specs={**left, **specs}))
+    return get(tx, flavor)

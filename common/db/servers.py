@@ -112,6 +112,12 @@ def amend(tx: Tx, uuid: str, **values: object) -> objects.Instance:
     return change(tx, uuid, expect={"vm_state": _LIVING}, **values)
 
 
+def placement(tx: Tx, uuid: str) -> dict[str, Any]:
+    """Give what the search for a host was begun with, and where it has come to."""
+    row = tx.row(sa.select(_T.c.placement).where(_T.c.uuid == uuid))
+    return dict(row["placement"] or {}) if row else {}
+
+
 def counts(tx: Tx) -> dict[str, int]:
     """Give how many living servers each host has; a host without any is absent."""
     query = (

@@ -207,6 +207,8 @@ SERVERS = Table(
     Column("ramdisk", Stored),
     Column("metadata", JSON, nullable=False),
     Column("hints", JSON),
+    # What the search for a host goes on from: {"requested": host, "alternates": [host]}.
+    Column("placement", JSON),
     Column("progress", Integer, nullable=False),
     Column("fault_code", _WORD),
     Column("fault_message", Text),

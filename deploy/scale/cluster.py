@@ -8,6 +8,7 @@ import contextlib
 import os
 import resource
 import secrets
+import shutil
 import signal
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -35,10 +36,14 @@ FLEET = "whimbrel-fleet"
 LOOPBACK = "127.0.0.0/8"
 IMAGE_BYTES = 1 << 20
 READY = 60.0
+# Connections on which the hosts of one process send; each keeps one more to listen.
+SENDERS = 100
 # Seconds for one host to start, and for all that need no more.
 START_EACH = 0.5
 START = 120.0
-END = 20.0
+END = 30.0
+# Nobody misses the end of these two: all that they have is thrown away.
+THROWN_AWAY = ("rabbitmq", "postgres")
 # Seconds between two words about hosts that start.
 WORDS = 2.0
 NEEDED = ("whimbrel-api", "whimbrel-conductor", "whimbrel-scheduler", FLEET, services.MANAGE)
@@ -160,27 +165,25 @@ class Cluster:
         self.manage("image", "add", "--name", plans.IMAGE, "--file", str(path))
 
     def end(self) -> None:
-        """Tell every process of Whimbrel to end, and wait a while; what is left is taken away."""
-        records = [
-            processes.recall(self.plan.root, host, service) for host, service in self._started()
-        ]
-        alive = [record for record in records if processes.state(record) == "running"]
-        for record in alive:
+        """Tell the fleet to end, then the services; what is left after a while is taken away."""
+        names = [path.stem.rpartition("-") for path in (self.plan.root / "run").glob("*.json")]
+        places = [(host, service) for host, _, service in names if service not in THROWN_AWAY]
+        # A host that ends makes an end of what it is telling the conductor.
+        self._end([place for place in places if place[0] != CONTROLLER])
+        self._end([place for place in places if place[0] == CONTROLLER])
+
+    def _end(self, places: list[tuple[str, str]]) -> None:
+        records = [processes.recall(self.plan.root, *place) for place in places]
+        self.say(f"{', '.join(sorted({service for _, service in places}))}: told to end")
+        for record in records:
             if record is not None:
                 processes.send(record, signal.SIGTERM)
-        self.say(f"{len(alive)} processes are told to end")
         with contextlib.suppress(errors.TooLate):
             waiting.until(
-                lambda: all(processes.state(record) == "dead" for record in alive),
+                lambda: all(processes.state(record) != "running" for record in records),
                 END,
                 "their end",
             )
-
-    def _started(self) -> list[tuple[str, str]]:
-        names = [path.stem.rpartition("-") for path in (self.plan.root / "run").glob("*.json")]
-        # Nobody misses these two: all that they have is thrown away.
-        others = {"rabbitmq", "postgres"}
-        return [(host, service) for host, _, service in names if service not in others]
 
 
 @contextlib.contextmanager
@@ -197,6 +200,7 @@ def running(wish: Wish, say: Say) -> Iterator[Cluster]:
             settings=wish.settings,
         )
         remove(planned)
+        shutil.rmtree(planned.root / down.KEPT, ignore_errors=True)
         plan = registry.reserve(planned)
         cluster = Cluster(wish, Local(**{**vars(plan), "database": postgres.url(plan.root)}), say)
         try:
@@ -237,4 +241,5 @@ def fleet_options(plan: Local, wish: Wish, part: int) -> dict[str, dict[str, str
         "part": str(part),
         "folder": str(shared),
     }
+    sections["oslo_messaging_rabbit"] = {"rpc_conn_pool_size": str(SENDERS)}
     return sections

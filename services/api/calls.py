@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
@@ -24,9 +23,7 @@ if TYPE_CHECKING:
     from common.images import Store
     from common.policy import Policy
     from rpc.conductor import Conductor
-    from services.api.routes import Route
-
-JSON = dict[str, Any]
+    from services.api.route import Route
 
 
 class Parts(NamedTuple):
@@ -38,13 +35,6 @@ class Parts(NamedTuple):
     images: Store
     policy: Policy
     clock: Clock
-
-
-class Reply(NamedTuple):
-    """An answer with headers of its own."""
-
-    body: JSON | None
-    headers: Mapping[str, str]
 
 
 @dataclasses.dataclass
@@ -87,6 +77,3 @@ def new(request: Request, parts: Parts) -> Call:
     call = Call(request, parts)
     call.context = contexts.Context(request_id=ids.request())
     return call
-
-
-Handler = Callable[..., "JSON | Reply | None"]

@@ -5,19 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-import threading
 from typing import TYPE_CHECKING
 
 from common import clock as clocks
-from common import errors
 from common import images
 from common import policy
-from common.db import engine
-from common.db import schema
-from rpc import broker
-from rpc import bus as buses
 from rpc import conductor
 from rpc import service
+from services import backing
 from services.api import app
 from services.api import auth
 from services.api import calls
@@ -28,10 +23,10 @@ if TYPE_CHECKING:
 
     from oslo_config.cfg import ConfigOpts
 
-LOG = logging.getLogger(__name__)
+    from common.db.engine import Database
+    from rpc.bus import Bus
 
-# Seconds between two looks at the tables.
-AGAIN = 3.0
+LOG = logging.getLogger(__name__)
 
 
 def main() -> int:
@@ -42,22 +37,14 @@ def main() -> int:
 def serve(conf: ConfigOpts) -> None:
     """Wait for the tables and the broker, then answer requests until told to stop."""
     auth.make(conf)
-    options = conf.database
-    database = engine.Database(options.connection, options.pool, options.timeout)
-    wait(database)
-    broker.wait(conf)
-    bus = buses.Bus(conf)
-    bus.open()
-    with running(conf, bus, database, clocks.SystemClock()):
-        service.until_stopped()
-    bus.close()
-    database.close()
+    with backing.ready(conf, patient=True) as parts:
+        parts.bus.open()
+        with running(conf, parts.bus, parts.database, clocks.SystemClock()):
+            service.until_stopped()
 
 
 @contextlib.contextmanager
-def running(
-    conf: ConfigOpts, bus: buses.Bus, database: engine.Database, clock: clocks.Clock
-) -> Generator[str]:
+def running(conf: ConfigOpts, bus: Bus, database: Database, clock: clocks.Clock) -> Generator[str]:
     """Answer requests while the block lasts, and give the root URL; port 0 takes a free one."""
     parts = calls.Parts(
         conf=conf,
@@ -72,17 +59,3 @@ def running(
         LOG.info("the API answers on %s, auth = %s", url, conf.api.auth)
         yield url
     LOG.info("the API on %s answers no longer", url)
-
-
-def wait(database: engine.Database) -> None:
-    """Wait without end for a database with the right tables, and say so."""
-    pause = threading.Event()
-    while True:
-        database.wait(LOG)
-        try:
-            schema.check(database)
-        except errors.Unavailable as behind:
-            LOG.warning("waiting for the tables: %s", behind)
-            pause.wait(AGAIN)
-        else:
-            return

@@ -17,12 +17,13 @@ from services.api import faults
 from services.api import replies
 from services.api import schemas
 from services.api import versions
+from services.api.route import Reply
 
 if TYPE_CHECKING:
     from werkzeug.routing import Map
 
     from services.api import auth
-    from services.api import routes
+    from services.api.route import Route
 
 LOG = logging.getLogger(__name__)
 
@@ -146,12 +147,12 @@ def handle(call: calls.Call) -> Response:
     """Call the handler and make an answer of what it gives."""
     route = _route(call)
     result = route.handler(call, **call.arguments)
-    if isinstance(result, calls.Reply):
+    if isinstance(result, Reply):
         return replies.encode(result.body, route.status, result.headers)
     return replies.encode(result, route.status)
 
 
-def _route(call: calls.Call) -> routes.Route:
+def _route(call: calls.Call) -> Route:
     if call.route is None:
         raise exceptions.NotFound
     return call.route

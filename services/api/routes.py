@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from werkzeug import routing
 
-from services.api import schemas
+from services.api import route
 from services.api import versions
 from services.api.handlers import actions
 from services.api.handlers import aggregates
@@ -28,34 +26,16 @@ from services.api.handlers import networks
 from services.api.handlers import policies
 from services.api.handlers import servers
 from services.api.handlers import services
+from services.api.handlers import zones
 from services.api.schemas import grouping
 from services.api.schemas import others as bodies
 from services.api.schemas import servers as server_bodies
 
-if TYPE_CHECKING:
-    from services.api.calls import Handler
-
-END: versions.Version = (9, 9)
 LAST_BY_HOST: versions.Version = (2, 52)
 LAST_NUMBERS: versions.Version = (2, 87)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Route:
-    """One method of one path: who may, what it answers, and which microversions have it."""
-
-    method: str
-    path: str
-    handler: Handler
-    rule: str = "known"
-    status: int = 200
-    schema: schemas.Schemas | None = None
-    since: versions.Version = versions.MIN
-    until: versions.Version = END
-    open: bool = False
-
-
-R = Route
+R = route.Route
 S = "/servers/<server_id>"
 M = f"{S}/migrations"
 F = "/flavors/<flavor_id>"
@@ -178,8 +158,8 @@ COMPUTE = (
         "hosts:read",
         until=LAST_BY_HOST,
     ),
-    R("GET", "/os-availability-zone", hypervisors.list_zones),
-    R("GET", "/os-availability-zone/detail", hypervisors.list_zones_detail, "hosts:read"),
+    R("GET", "/os-availability-zone", zones.list_zones),
+    R("GET", "/os-availability-zone/detail", zones.list_zones_detail, "hosts:read"),
     R("GET", "/os-keypairs", empty.nothing("keypairs")),
     R("GET", "/os-keypairs/<key>", empty.missing("keypair")),
     R("GET", "/os-security-groups", empty.nothing("security_groups")),
@@ -237,7 +217,7 @@ NETWORKS = (
 
 # Where each table is found. A client that knows one endpoint only looks for images and
 # networks below the compute API; novaclient adds /v2 for images.
-PLACES: tuple[tuple[str, tuple[Route, ...]], ...] = (
+PLACES: tuple[tuple[str, tuple[route.Route, ...]], ...] = (
     ("", DOCUMENTS),
     ("/v2.1", COMPUTE),
     ("/v2.1", GROUPING),

@@ -11,6 +11,7 @@ from services.cli import command
 from services.cli import failures
 from services.cli import find
 from services.cli import moves
+from services.cli import policies
 
 FAIL = "fail"
 # Worst last: how the last line of the table sums a host up.
@@ -37,6 +38,8 @@ class CheckMigrate(command.List):
         parser.add_argument("--host", help="only this host; all but the server's own without")
         moves.add_zone(parser)
         moves.add_disks(parser)
+        parser.add_argument("--policy", metavar="PRESET", help="the policy that it would have")
+        policies.add(parser)
         return parser
 
     def run(self, parsed_args: argparse.Namespace) -> int:
@@ -48,6 +51,8 @@ class CheckMigrate(command.List):
             zone=parsed_args.zone,
             block_migration=str(parsed_args.block).lower(),
             disk_over_commit=str(parsed_args.disk_over_commit).lower(),
+            policy=parsed_args.policy,
+            **{f"policy.{name}": value for name, value in parsed_args.fields},
         )["checks"]
         status = int(super().run(parsed_args) or 0)
         self.app.stdout.flush()

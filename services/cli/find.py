@@ -36,6 +36,18 @@ def network(client: api.Api, word: str) -> api.Row:
     return choose("network", word, client.rows("/networks", "networks"))
 
 
+def aggregate(client: api.Api, word: str) -> api.Row:
+    """Give the one aggregate with this number or name."""
+    rows = client.rows("/os-aggregates", "aggregates")
+    by_id = [row for row in rows if str(row["id"]) == word]
+    return one("aggregate", word, by_id or [row for row in rows if row["name"] == word])
+
+
+def group(client: api.Api, word: str) -> api.Row:
+    """Give the one server group with this id or name."""
+    return choose("server group", word, client.rows("/os-server-groups", "server_groups"))
+
+
 def service(client: api.Api, host: str, binary: str) -> api.Row:
     """Give the service of this binary on the host, or the one with this id."""
     rows = client.rows("/os-services", "services")

@@ -17,6 +17,8 @@ from services.cli import waiting
 NOT_FOUND = 404
 HOST = "OS-EXT-SRV-ATTR:host"
 TASK = "OS-EXT-STS:task_state"
+# Hints that name servers.
+OF_SERVERS = frozenset({"same_host", "different_host"})
 
 
 class Action(NamedTuple):
@@ -74,6 +76,8 @@ SHOWN: tuple[command.Column, ...] = (
     ("power_state", command.at("OS-EXT-STS:power_state")),
     ("host", command.at(HOST)),
     ("availability_zone", command.at("OS-EXT-AZ:availability_zone")),
+    ("pinned_zone", command.at("pinned_availability_zone")),
+    ("server_groups", lambda server: command.Lines(server.get("server_groups") or [])),
     ("flavor", flavor),
     ("vcpus", command.at("flavor", "vcpus")),
     ("memory_mb", command.at("flavor", "ram")),
@@ -139,7 +143,17 @@ class CreateServer(command.Show):
             "--network", action="append", default=[], help="name or id; repeat for more cards"
         )
         networks.add_argument("--no-network", action="store_true", help="no card; the default")
-        parser.add_argument("--availability-zone", help="only on hosts of this zone")
+        parser.add_argument(
+            "--zone", "--availability-zone", help="only on hosts of this availability zone"
+        )
+        parser.add_argument("--group", help="a member of this server group, name or id")
+        parser.add_argument(
+            "--hint",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help="same_host=SERVER, different_host=SERVER, or for filters of your own; repeatable",
+        )
         parser.add_argument("--host", help="only on this host")
         parser.add_argument(
             "--property", action="append", default=[], metavar="NAME=VALUE", help="repeatable"
@@ -149,7 +163,7 @@ class CreateServer(command.Show):
 
     def take_action(self, parsed_args: argparse.Namespace) -> command.Shown:
         """Order the server; with --wait, see it run."""
-        body = {"server": self._order(parsed_args)}
+        body = {"server": self._order(parsed_args), **self._hints(parsed_args)}
         uuid = self.client.send("POST", "/servers", body).body["server"]["id"]
         if parsed_args.wait:
             settled(self.client, uuid, "ACTIVE")
@@ -162,11 +176,25 @@ class CreateServer(command.Show):
             "flavorRef": find.flavor(self.client, chosen.flavor)["id"],
             "imageRef": find.image(self.client, chosen.image)["id"],
             "networks": networks or "none",
-            "availability_zone": chosen.availability_zone,
+            "availability_zone": chosen.zone,
             "host": chosen.host,
             "metadata": pairs(chosen.property),
         }
         return {name: value for name, value in order.items() if value}
+
+    def _hints(self, chosen: argparse.Namespace) -> api.Row:
+        """Give what the scheduler is told, with the ids of what was named."""
+        hints: dict[str, list[str]] = {}
+        for word in chosen.hint:
+            for name, value in pairs([word]).items():
+                hints.setdefault(name, []).append(self._hint(name, value))
+        told: api.Row = dict(hints)
+        if chosen.group:
+            told["group"] = find.group(self.client, chosen.group)["id"]
+        return {"os:scheduler_hints": told} if told else {}
+
+    def _hint(self, name: str, value: str) -> str:
+        return str(find.server(self.client, value)["id"]) if name in OF_SERVERS else value
 
 
 class DeleteServers(command.Act):

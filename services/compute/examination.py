@@ -1,4 +1,4 @@
-"""A move that is only thought of: everything that its source would look at."""
+"""Everything that the source of a move looks at: for the move, and for one only thought of."""
 
 from __future__ import annotations
 
@@ -15,14 +15,28 @@ POLICY = "policy"
 TLS = "tls"
 
 
+def check_source(
+    driver: Driver,
+    instance: objects.Instance,
+    data: objects.LibvirtLiveMigrateData,
+    policy: objects.MigrationPolicy | None,
+) -> objects.LibvirtLiveMigrateData:
+    """Examine as the source; the first fail is raised."""
+    report = as_source(driver, instance, data, policy)
+    checks.refuse(report.results)
+    return report.data
+
+
 def as_source(
     driver: Driver,
     instance: objects.Instance,
     data: objects.LibvirtLiveMigrateData,
-    policy: objects.MigrationPolicy,
+    policy: objects.MigrationPolicy | None,
 ) -> objects.CheckReport:
     """Give the driver's answers, and on what terms of the policy the move would run."""
     report = driver.examine_source(instance, data)
+    if policy is None:
+        return report
     there = driver.terms(instance, report.data, policy)
     host = data.destination_address
     if there.refusal:

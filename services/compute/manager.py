@@ -53,10 +53,13 @@ class Manager(compute.Compute):
         context: Context,
         instance: objects.Instance,
         data: objects.LibvirtLiveMigrateData,
+        policy: objects.MigrationPolicy | None,
     ) -> objects.LibvirtLiveMigrateData:
         """Check as the source."""
         del context
-        return self._deps.threads.native(self._deps.driver.check_source, instance, data)
+        return self._deps.threads.native(
+            examination.check_source, self._deps.driver, instance, data, policy
+        )
 
     def examine_live_migration_destination(
         self,

@@ -9,7 +9,9 @@ from common import context as contexts
 from common import errors
 from common import ids
 from common import objects
+from common import reasons
 from common import states
+from common.db import candidates
 from common.db import claims
 from common.db import groups
 from common.db import journal
@@ -18,6 +20,7 @@ from common.db import servers
 from services.conductor import deletion
 from services.conductor import liveness
 from services.conductor import placement
+from services.conductor import search
 from services.conductor import servers as stationary
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from services.conductor.deps import Deps
 
 LOG = logging.getLogger(__name__)
+
+EVENT = "compute_build_server"
 
 
 def create(deps: Deps, context: Context, request: objects.NewServer) -> objects.Instance:
@@ -34,6 +39,7 @@ def create(deps: Deps, context: Context, request: objects.NewServer) -> objects.
             liveness.require(deps, tx, request.requested_host, "the host of a new server")
     with deps.database.write() as tx:
         instance = servers.create(tx, _new(deps, context, request))
+        servers.amend(tx, instance.uuid, placement={"requested": request.requested_host})
         for group in request.hints.get("group", []):
             groups.join(tx, group, instance.uuid)
         for network in request.networks:
@@ -44,23 +50,58 @@ def create(deps: Deps, context: Context, request: objects.NewServer) -> objects.
     return instance
 
 
-def place(
-    deps: Deps, context: Context, instance: objects.Instance, requested_host: str | None
-) -> None:
+def place(deps: Deps, context: Context, instance: objects.Instance) -> None:
     """Find a host and have the guest built there; what fails ends in the row."""
     contexts.adopt(context)
     try:
-        chosen = deps.scheduler.select_destinations(
+        with deps.database.read() as tx:
+            sought = servers.placement(tx, instance.uuid)
+        looking = search.Search(
+            deps,
             context,
-            placement.spec(deps.conf, instance, requested_host=requested_host),
+            placement.spec(deps.conf, instance, requested_host=sought.get("requested")),
+            instance.fault_reasons,
+            sought.get("alternates", ()),
         )
-        placed = _settle_on(deps, context, instance, chosen.host)
-        deps.compute(chosen.host).build_server(context, placed)
+        host = looking.next()
+        sought["alternates"] = looking.alternates
+        placed = _settle_on(deps, context, instance, host, sought)
+        deps.compute(host).build_server(context, placed)
     except errors.Error as error:
         _fail_build(deps, context, instance, error)
     except Exception as error:
         LOG.exception("server %s: looking for a host failed", instance.uuid)
         _fail_build(deps, context, instance, errors.RemoteError(f"unexpected: {error}"))
+
+
+def again(
+    deps: Deps, context: Context, server: str, generation: int, error: errors.Error
+) -> objects.Instance | None:
+    """Take a server that one host could not build back, for place() to find another.
+
+    Gives None when there is nothing to look for: the report is late, the host
+    was named, or as many were tried as may be.
+    """
+    with deps.database.write() as tx:
+        found = servers.get(tx, server, deleted=True)
+        if found.generation != generation or found.task_state != states.Task.SPAWNING:
+            return None
+        host = str(found.host)
+        candidates.count_failure(tx, host)
+        tried = reasons.merge(
+            found.fault_reasons or {}, {host: reasons.one(error.code, error.message)}
+        )
+        changes: dict[str, object] = {"fault_reasons": tried}
+        named = servers.placement(tx, server).get("requested") is not None
+        last = named or len(tried) >= deps.conf.scheduler.max_attempts
+        if not last:
+            claims.release(tx, server)
+            changes |= {"host": None, "availability_zone": found.pinned_zone}
+            now = deps.clock.now()
+            journal.end_event(tx, context.request_id, server, EVENT, host, now, error.message)
+        after = servers.change(tx, server, expect={"generation": generation}, **changes)
+    LOG.warning("server %s: %s could not build it: %s", server, host, error)
+    return None if last else after
 
 
 def orphaned(deps: Deps, context: Context, instance: objects.Instance) -> None:
@@ -95,7 +136,11 @@ def _new(deps: Deps, context: Context, request: objects.NewServer) -> objects.In
 
 
 def _settle_on(
-    deps: Deps, context: Context, instance: objects.Instance, host: str
+    deps: Deps,
+    context: Context,
+    instance: objects.Instance,
+    host: str,
+    sought: dict[str, object],
 ) -> objects.Instance:
     with deps.database.write() as tx:
         zone = liveness.node(deps, tx, host).availability_zone
@@ -105,10 +150,9 @@ def _settle_on(
             expect={"generation": instance.generation},
             host=host,
             availability_zone=zone,
+            placement=sought,
         )
-        journal.begin_event(
-            tx, context.request_id, instance.uuid, "compute_build_server", host, deps.clock.now()
-        )
+        journal.begin_event(tx, context.request_id, instance.uuid, EVENT, host, deps.clock.now())
     return placed
 
 

@@ -60,9 +60,7 @@ def update_extra_specs(
 ) -> dict[str, str]:
     """Set and remove extra specs of a flavor, and give all of them."""
     with deps.database.write() as tx:
-        before = flavors.get(tx, flavor).extra_specs
-        left = {key: value for key, value in before.items() if key not in remove}
-        return dict(flavors.change(tx, flavor, extra_specs={**left, **specs}).extra_specs)
+        return dict(flavors.specify(tx, flavor, specs, remove).extra_specs)
 
 
 def create_flavor(deps: Deps, flavor: objects.Flavor) -> objects.Flavor:

@@ -45,7 +45,7 @@ class Question(NamedTuple):
     policy: objects.MigrationPolicy
 
 
-def table(
+def table(  # noqa: PLR0913 - all that a request says
     deps: Deps,
     context: Context,
     server: str,
@@ -54,6 +54,7 @@ def table(
     block_migration: bool | None,
     disk_over_commit: bool,
     zone: str | None,
+    policy: dict[str, str],
 ) -> Results:
     """Give the answers of all checks, host by host; the source is among them only if named."""
     with deps.database.read() as tx:
@@ -73,7 +74,7 @@ def table(
             migration_uuid="", block_migration=block_migration, disk_over_commit=disk_over_commit
         ),
         migration_policy.resolve(
-            migration_policy.defaults(deps.conf), instance.flavor.extra_specs, {}
+            migration_policy.defaults(deps.conf), instance.flavor.extra_specs, policy
         ),
     )
     spec = _spec(deps.conf, instance, host, zone).replace(**disks)

@@ -12,12 +12,9 @@ from typing import TYPE_CHECKING
 from common import clock as clocks
 from common import errors
 from common import ids
-from common.db import engine
-from common.db import schema
-from rpc import broker
 from rpc import service
-from rpc.bus import Bus
 from rpc.scheduler import Scheduler
+from services import backing
 from services.conductor import audit
 from services.conductor import leftovers
 from services.conductor import lost
@@ -30,6 +27,9 @@ if TYPE_CHECKING:
 
     from oslo_config.cfg import ConfigOpts
 
+    from common.db.engine import Database
+    from rpc.bus import Bus
+
 LOG = logging.getLogger(__name__)
 BINARY = "nova-conductor"
 
@@ -41,22 +41,15 @@ def main() -> int:
 
 def serve(conf: ConfigOpts) -> None:
     """Wait for database and broker, then conduct until told to stop."""
-    options = conf.database
-    database = engine.Database(options.connection, options.pool, options.timeout)
-    database.wait(LOG)
-    schema.check(database)
-    broker.wait(conf)
-    bus = Bus(conf)
-    with running(conf, bus, database, clocks.SystemClock()):
+    with (
+        backing.ready(conf) as parts,
+        running(conf, parts.bus, parts.database, clocks.SystemClock()),
+    ):
         service.until_stopped()
-    bus.close()
-    database.close()
 
 
 @contextlib.contextmanager
-def running(
-    conf: ConfigOpts, bus: Bus, database: engine.Database, clock: clocks.Clock
-) -> Generator[None]:
+def running(conf: ConfigOpts, bus: Bus, database: Database, clock: clocks.Clock) -> Generator[None]:
     """Conduct while the block lasts."""
     stop = threading.Event()
     with futures.ThreadPoolExecutor(conf.conductor.workers, "conductor") as pool:

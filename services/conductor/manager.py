@@ -69,8 +69,7 @@ class Manager(grouping.Grouping):
     def create_server(self, context: Context, request: objects.NewServer) -> objects.Instance:
         """Write the server and look for its host in the background."""
         instance = building.create(self._deps, context, request)
-        self._placing[instance.uuid] = instance.generation
-        self._deps.pool.submit(self._place, context, instance, request.requested_host)
+        self._seek(context, instance)
         return instance
 
     def operate(self, context: Context, server: str, operation: str) -> None:
@@ -92,6 +91,11 @@ class Manager(grouping.Grouping):
         """Take a host's report of an operation."""
         error = errors.rebuild(error_code, error_message or "", {}) if error_code else None
         LOG.debug("server %s: %s reports that %s ended", server, host, operation)
+        if operation == servers.BUILD and error is not None:
+            again = building.again(self._deps, context, server, generation, error)
+            if again is not None:
+                self._seek(context, again)
+                return
         servers.ended(self._deps, context, server, host, operation, generation, error, power_state)
 
     def live_migrate(  # noqa: PLR0913 - declared so
@@ -134,6 +138,7 @@ class Manager(grouping.Grouping):
         block_migration: bool | None,
         disk_over_commit: bool,
         zone: str | None = None,
+        policy: dict[str, str] | None = None,
     ) -> list[objects.CheckResult]:
         """Check a live migration without beginning it."""
         return dry_run.table(
@@ -144,6 +149,7 @@ class Manager(grouping.Grouping):
             block_migration=block_migration,
             disk_over_commit=disk_over_commit,
             zone=zone,
+            policy=policy or {},
         )
 
     def abort_migration(self, context: Context, server: str, migration: str) -> None:
@@ -276,13 +282,18 @@ class Manager(grouping.Grouping):
             self._deps, service, disabled=disabled, reason=reason, forced_down=forced_down
         )
 
-    def _place(
-        self, context: Context, instance: objects.Instance, requested_host: str | None
-    ) -> None:
+    def _seek(self, context: Context, instance: objects.Instance) -> None:
+        """Look for a host in the background."""
+        self._placing[instance.uuid] = instance.generation
+        self._deps.pool.submit(self._place, context, instance)
+
+    def _place(self, context: Context, instance: objects.Instance) -> None:
         try:
-            building.place(self._deps, context, instance, requested_host)
+            building.place(self._deps, context, instance)
         finally:
-            self._placing.pop(instance.uuid, None)
+            # By now it may be sought for again: one host has refused already.
+            if self._placing.get(instance.uuid) == instance.generation:
+                del self._placing[instance.uuid]
 
     def _launch(self, task: LiveMigrationTask, migration: objects.Migration) -> None:
         """Check and queue the move; what speaks against it ends in its row, and is raised."""

@@ -10,7 +10,9 @@ from common import checks
 from common import ids
 from common import migration_policy
 from common import objects
+from common import reasons
 from common import states
+from common.db import candidates
 from common.db import claims
 from common.db import journal
 from common.db import moves
@@ -106,6 +108,7 @@ def settle(deps: Deps, tx: Tx, migration: objects.Migration, power: int | None) 
     """Make server and allocations agree with how the move ended."""
     instance = servers.get(tx, migration.instance_uuid)
     changes: dict[str, object] = {"task_state": None, "progress": 0}
+    _remember(tx, migration)
     if migration.status == states.Move.COMPLETED:
         claims.release(tx, migration.uuid)
         destination = liveness.node(deps, tx, str(migration.destination))
@@ -119,6 +122,17 @@ def settle(deps: Deps, tx: Tx, migration: objects.Migration, power: int | None) 
     journal.finish(
         tx, migration.request_id, instance.uuid, deps.clock.now(), migration.error_message
     )
+
+
+def _remember(tx: Tx, migration: objects.Migration) -> None:
+    """Count for or against the destination how a move to it ended."""
+    if migration.destination is None:
+        return
+    claims.lock(tx, [migration.source, migration.destination])
+    if migration.status == states.Move.COMPLETED:
+        candidates.forget_failures(tx, migration.destination)
+    if migration.status == states.Move.FAILED:
+        candidates.count_failure(tx, migration.destination)
 
 
 def put_back(tx: Tx, migration: objects.Migration) -> None:
@@ -155,6 +169,7 @@ def fail(
             error_message=error.message,
             failed_step=failed_step,
             failed_host=failed_host,
+            reasons=reasons.read(error.facts) or None,
         )
         settle(deps, tx, after, None)
     LOG.warning("migration %s: %s%s", after.uuid, after.status, _why(after))

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from common import errors
 from common import ids
 from common import objects
+from common import reasons
 from common import states
+from common.db import candidates
 from common.db import claims
 from common.db import journal
 from common.db import servers
@@ -103,6 +105,7 @@ def settle(
     changes: dict[str, object] = {"vm_state": then, "task_state": None, "power_state": power}
     if operation == BUILD:
         changes |= {"launched_at": now, **placement.landed(deps.conf, instance)}
+        changes["fault_reasons"] = None
     if operation in FRESH_RUN:
         changes["run_token"] = _next_run(instance)
     elsewhere: set[str] = set()
@@ -111,6 +114,8 @@ def settle(
             changes["terminated_at"] = now
             elsewhere = deletion.release(tx, instance)
             deletion.finish_all(deps, tx, instance.uuid)
+        if operation == BUILD:
+            candidates.forget_failures(tx, str(instance.host))
         after = servers.change(
             tx, instance.uuid, expect={"generation": instance.generation}, **changes
         )
@@ -154,6 +159,7 @@ def fail(
     }
     if operation == BUILD:
         changes["vm_state"] = states.Vm.ERROR
+        changes["fault_reasons"] = reasons.read(error.facts) or instance.fault_reasons
     elif power in OBSERVED:
         changes["vm_state"] = OBSERVED[states.Power(power)]
     with deps.database.write() as tx:

@@ -7,12 +7,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from common import clock
-from common.db import engine
-from common.db import schema
-from rpc import broker
 from rpc import service
-from rpc.bus import Bus
 from rpc.conductor import Conductor
+from services import backing
 from services.scheduler.manager import Manager
 
 if TYPE_CHECKING:
@@ -29,17 +26,14 @@ def main() -> int:
 
 def serve(conf: ConfigOpts) -> None:
     """Wait for database and broker, then choose hosts until told to stop."""
-    options = conf.database
-    database = engine.Database(options.connection, options.pool, options.timeout)
-    database.wait(LOG)
-    schema.check(database)
-    broker.wait(conf)
-    bus = Bus(conf)
-    manager = Manager(conf, database, clock.SystemClock())
-    conductor = bus.client(Conductor)
-    with service.serving(
-        conf, bus, manager, binary=BINARY, threads=options.pool, conductor=conductor
-    ):
-        service.until_stopped()
-    bus.close()
-    database.close()
+    with backing.ready(conf) as parts:
+        manager = Manager(conf, parts.database, clock.SystemClock())
+        with service.serving(
+            conf,
+            parts.bus,
+            manager,
+            binary=BINARY,
+            threads=conf.database.pool,
+            conductor=parts.bus.client(Conductor),
+        ):
+            service.until_stopped()

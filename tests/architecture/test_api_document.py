@@ -2,6 +2,7 @@
 
 import re
 
+from services.api import route
 from services.api import routes
 from services.api import versions
 from services.api.handlers import actions
@@ -31,9 +32,9 @@ def served() -> list[tuple[str, ...]]:
     ]
 
 
-def lasts(row: routes.Route) -> str:
+def lasts(row: route.Route) -> str:
     """Say from or until when there is the route."""
-    if row.until != routes.END:
+    if row.until != route.END:
         return f"until {versions.text(row.until)}"
     return "" if row.since == versions.MIN else versions.text(row.since)
 

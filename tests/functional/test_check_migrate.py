@@ -12,10 +12,15 @@ from tests import waiting
 BRIDGE = "br-tenant"
 
 
-def ask(stage, server, host=None, *, block=None, over_commit=False):
+def ask(stage, server, host=None, *, block=None, over_commit=False, policy=None):
     """Give the answers as (host, name): result."""
     found = stage.conductor.check_migrate(
-        context.admin(), server.uuid, host, block_migration=block, disk_over_commit=over_commit
+        context.admin(),
+        server.uuid,
+        host,
+        block_migration=block,
+        disk_over_commit=over_commit,
+        policy=policy,
     )
     return {(one.host, one.name): one for one in found}
 
@@ -258,3 +263,33 @@ def test_a_policy_that_must_not_be_cut_fails(stage, plant):
     found = fails(ask(stage, server, "host2"))
 
     assert "the policy wants TLS" in found["host2", "tls"]
+
+
+def test_policy_that_is_asked_for_is_judged(stage, plant):
+    """A preset and single values of it, as a move would have them; the flavor's give way."""
+    server = stage.boot()
+    plant("host2", facts=other(stage, features=[]))
+
+    gentle = ask(stage, server, "host2", policy={"policy": "gentle"})
+    secret = ask(stage, server, "host2", policy={"policy": "gentle", "tls": "true"})
+
+    assert "gentle can be had whole" == gentle["host2", "policy"].reason
+    assert {} == fails(gentle)
+    assert [("host2", "tls")] == list(fails(secret))
+    with pytest.raises(errors.Invalid, match="downtme is no field"):
+        ask(stage, server, "host2", policy={"downtme": "1"})
+
+
+def test_move_without_the_tls_it_wants_is_refused_by_its_checks(stage, plant):
+    """Before anything is prepared; another host may have it."""
+    server = stage.boot()
+    plant("host2", facts=other(stage, features=[]))
+
+    with pytest.raises(errors.CheckFailed, match="host2: the policy wants TLS"):
+        stage.migrate(server.uuid, "host2", policy={"tls": "true"})
+
+    (refused,) = [move for move in stage.moves() if move.instance_uuid == server.uuid]
+    assert ("failed", "check_can_live_migrate_source") == (refused.status, refused.failed_step)
+    assert "pre_live_migration" not in {step.step for step in stage.steps(refused.uuid)}
+    moved = stage.ended(stage.migrate(server.uuid, policy={"tls": "true"}))
+    assert ("completed", "host3") == (moved.status, moved.destination)

@@ -128,11 +128,13 @@ def test_no_valid_host_gives_each_reason_with_numbers(stage):
 
     reasons = refused.value.facts["reasons"]
     assert isinstance(reasons, dict)
-    assert reasons["host2"] == "5872 MiB of 15872 free, 8000 needed"
-    assert "disabled" in reasons["host3"]
+    assert reasons["host2"] == [
+        {"filter": "RamFilter", "reason": "needs 8000 MB, 5872 MB free of 15872"}
+    ]
+    assert "ComputeFilter" == reasons["host3"][0]["filter"]
     (move,) = [move for move in stage.moves() if move.instance_uuid == server.uuid]
     assert ("failed", "no_valid_host") == (move.status, move.error_code)
-    assert "host2: 5872 MiB of 15872 free, 8000 needed" in move.error_message
+    assert "host2: RamFilter: needs 8000 MB, 5872 MB free of 15872" in move.error_message
     assert ("select_destinations", "controller") == (move.failed_step, move.failed_host)
     assert move.error_message == stage.action(server.uuid, request.request_id).message
 
@@ -145,7 +147,7 @@ def test_refusal_after_the_answer_is_in_the_row(stage):
     move = stage.ended(stage.migrate(server.uuid, "host2", wait=False))
 
     assert ("failed", "no_valid_host") == (move.status, move.error_code)
-    assert "5872 MiB of 15872 free, 10000 needed" in move.error_message
+    assert "needs 10000 MB, 5872 MB free of 15872" in move.error_message
 
 
 @pytest.mark.parametrize("block", [True, None])
@@ -203,7 +205,7 @@ def test_checks_that_fail_everywhere_are_all_told(stage):
     for host in ("host2", "host3"):
         stage.world.plant(host, "check_destination", errors.IncompatibleCpu(f"{host} is old"))
 
-    with pytest.raises(errors.NoValidHost, match=r"host2: host2 is old; host3: host3 is old"):
+    with pytest.raises(errors.NoValidHost, match=r"host2: incompatible_cpu: host2 is old; host3: incompatible_cpu: host3 is old"):
         stage.migrate(server.uuid)
 
 

@@ -178,7 +178,7 @@ def test_server_without_room_is_in_error_with_the_reason(stage):
         server.host,
     )
     for host in stages.HOSTS:
-        assert f"{host}: 15872 MiB of 15872 free, 20000 needed" in server.fault_message
+        assert f"{host}: RamFilter: needs 20000 MB, 15872 MB free of 15872" in server.fault_message
     assert {} == stage.held(server.uuid)
     with pytest.raises(errors.WrongState, match="vm_state error"):
         stage.conductor.operate(context.admin(), server.uuid, "reboot_hard")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from werkzeug import exceptions
 
 from common import errors
-from services.api import calls
+from services.api import route
 from services.api import schemas
 from services.api import versions
 from services.api.handlers import find
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ASYNCHRONOUS: versions.Version = (2, 34)
 AUTO_BLOCK: versions.Version = (2, 25)
 
-Act = Callable[["Call", str, Any], "calls.Reply | None"]
+Act = Callable[["Call", str, Any], "route.Reply | None"]
 
 
 class Action(NamedTuple):
@@ -36,7 +36,7 @@ class Action(NamedTuple):
     schema: schemas.Schemas | None = None
 
 
-def act_on_server(call: Call, server_id: str) -> calls.Reply | None:
+def act_on_server(call: Call, server_id: str) -> route.Reply | None:
     """Do the one action that the body names."""
     name = schemas.only_key(call.body)
     action = ACTIONS.get(name)
@@ -49,7 +49,7 @@ def act_on_server(call: Call, server_id: str) -> calls.Reply | None:
     return action.act(call, server_id, call.body[name])
 
 
-def live_migrate(call: Call, server_id: str, wanted: dict[str, Any]) -> calls.Reply:
+def live_migrate(call: Call, server_id: str, wanted: dict[str, Any]) -> route.Reply:
     """Move a running server; below 2.34 what speaks against it is the answer.
 
     Location tells which migration was begun, where Nova's clients must guess.
@@ -66,7 +66,7 @@ def live_migrate(call: Call, server_id: str, wanted: dict[str, Any]) -> calls.Re
         wait=call.version < ASYNCHRONOUS,
         zone=wanted.get(bodies.ZONE),
     )
-    return calls.Reply(None, {"Location": f"{call.root}/os-migrations/{move.uuid}"})
+    return route.Reply(None, {"Location": f"{call.root}/os-migrations/{move.uuid}"})
 
 
 def _operation(name: str) -> Act:

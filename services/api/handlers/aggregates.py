@@ -18,7 +18,7 @@ from services.api.views import grouping as views
 
 if TYPE_CHECKING:
     from services.api.calls import Call
-    from services.api.calls import JSON
+    from services.api.route import JSON
 
 ZONE = "availability_zone"
 

@@ -12,9 +12,11 @@ from services.api.schemas import parts
 if TYPE_CHECKING:
     from common import objects
     from services.api.calls import Call
-    from services.api.calls import JSON
+    from services.api.route import JSON
 
 AUTO = "auto"
+POLICY = "policy"
+FIELD = f"{POLICY}."
 NAME = re.compile(parts.HOST["pattern"])
 
 
@@ -22,7 +24,8 @@ def check_migrate(call: Call, server_id: str) -> JSON:
     """Give what every check says of moving a server, to `host` or to every other host.
 
     `block_migration` is true, false or auto; `disk_over_commit` true or false;
-    `zone` lets it leave its own, for one by name or for any.
+    `zone` lets it leave its own, for one by name or for any; `policy` names a
+    preset, and `policy.FIELD` a value of it.
     """
     with call.parts.database.read() as tx:
         find.server(call, tx, server_id)
@@ -34,6 +37,7 @@ def check_migrate(call: Call, server_id: str) -> JSON:
         block_migration=None if block == AUTO else parts.truth(block),
         disk_over_commit=parts.truth(_choice(call, "disk_over_commit", "false")),
         zone=_name(call, "zone"),
+        policy=_policy(call),
     )
     return {"checks": [_shown(result) for result in found]}
 
@@ -47,6 +51,17 @@ def _name(call: Call, kind: str) -> str | None:
     if given is not None and not NAME.match(given):
         raise errors.Invalid(f"{kind} is {given!r}, which is no name of a {kind}")
     return given
+
+
+def _policy(call: Call) -> dict[str, str]:
+    """Give what the query says of the policy, as the conductor takes it."""
+    named = {
+        name.removeprefix(FIELD): value
+        for name, value in call.request.args.items()
+        if name.startswith(FIELD)
+    }
+    preset = call.request.args.get(POLICY)
+    return named if preset is None else {POLICY: preset, **named}
 
 
 def _choice(call: Call, name: str, default: str) -> str:

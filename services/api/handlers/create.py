@@ -11,7 +11,7 @@ from common import errors
 from common import objects
 from common.db import flavors
 from common.db import networks
-from services.api import calls
+from services.api import route
 from services.api.handlers import find
 from services.api.handlers import hints
 
@@ -31,7 +31,7 @@ class Place(NamedTuple):
     host: str | None
 
 
-def create_server(call: Call) -> calls.Reply:
+def create_server(call: Call) -> route.Reply:
     """Write the server as building, and answer with its id at once."""
     wanted = call.body["server"]
     image = _image(call, wanted)
@@ -63,7 +63,7 @@ def hostname(name: str) -> str:
     return plain.encode("ascii", "ignore").decode()[:HOSTNAME] or "server"
 
 
-def _reply(call: Call, server: objects.Instance) -> calls.Reply:
+def _reply(call: Call, server: objects.Instance) -> route.Reply:
     href = f"{call.root}/servers/{server.uuid}"
     bookmark = f"{call.root.removesuffix('/v2.1')}/servers/{server.uuid}"
     shown = {
@@ -72,7 +72,7 @@ def _reply(call: Call, server: objects.Instance) -> calls.Reply:
         "OS-DCF:diskConfig": "MANUAL",
         "security_groups": [{"name": "default"}],
     }
-    return calls.Reply({"server": shown}, {"Location": href})
+    return route.Reply({"server": shown}, {"Location": href})
 
 
 def _image(call: Call, wanted: dict[str, Any]) -> objects.Image:

@@ -9,7 +9,7 @@ from services.api import versions
 
 if TYPE_CHECKING:
     from services.api.calls import Call
-    from services.api.calls import JSON
+    from services.api.route import JSON
 
 UPDATED = "2013-07-23T11:33:21Z"
 MEDIA = {"base": "application/json", "type": "application/vnd.openstack.compute+json;version=2.1"}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from services.api.calls import Call
-    from services.api.calls import JSON
+    from services.api.route import JSON
 
 UNLIMITED = -1
 

@@ -14,7 +14,7 @@ from services.api.views import flavors as views
 
 if TYPE_CHECKING:
     from services.api.calls import Call
-    from services.api.calls import JSON
+    from services.api.route import JSON
 
 
 def list_flavors(call: Call) -> JSON:

@@ -17,7 +17,7 @@ from services.api.views import grouping as views
 if TYPE_CHECKING:
     from common.db.engine import Tx
     from services.api.calls import Call
-    from services.api.calls import JSON
+    from services.api.route import JSON
 
 # From here on a group has one policy with rules, where it had a list of one.
 ONE_POLICY: versions.Version = (2, 64)

@@ -13,7 +13,7 @@ from services.api.views import actions as views
 
 if TYPE_CHECKING:
     from services.api.calls import Call
-    from services.api.calls import JSON
+    from services.api.route import JSON
 
 DELETED_TOO: versions.Version = (2, 21)
 PAGED: versions.Version = (2, 58)

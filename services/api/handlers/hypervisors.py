@@ -13,7 +13,6 @@ from services.api import paging
 from services.api import versions
 from services.api.handlers import find
 from services.api.schemas import parts
-from services.api.views import fields
 from services.api.views import hosts as views
 from services.api.views import migrations
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from common import objects
     from common.db.engine import Tx
     from services.api.calls import Call
-    from services.api.calls import JSON
+    from services.api.route import JSON
 
 BY_UUID: versions.Version = (2, 53)
 PAGED: versions.Version = (2, 33)
@@ -104,21 +103,6 @@ def show_statistics(call: Call) -> JSON:
     total["free_disk_gb"] = total["local_gb"] - total["local_gb_used"]
     total["disk_available_least"] = sum(node.disk_available_least or 0 for node in nodes)
     return {"hypervisor_statistics": total}
-
-
-def list_zones(call: Call) -> JSON:
-    """Give the zones that hosts belong to."""
-    return {"availabilityZoneInfo": [_zone(name, nodes, None) for name, nodes in _zones(call)]}
-
-
-def list_zones_detail(call: Call) -> JSON:
-    """Give the zones with their hosts."""
-    return {
-        "availabilityZoneInfo": [
-            _zone(name, nodes, {node.host: _heart(node) for node in nodes})
-            for name, nodes in _zones(call)
-        ]
-    }
 
 
 def list_hosts(call: Call) -> JSON:
@@ -213,31 +197,3 @@ def _on(tx: Tx, nodes: list[objects.ComputeNode]) -> dict[str, list[dict[str, st
     for server in servers.find(tx, host=list(found)):
         found[str(server.host)].append({"uuid": server.uuid, "name": server.name})
     return found
-
-
-def _zones(call: Call) -> list[tuple[str, list[objects.ComputeNode]]]:
-    zones: dict[str, list[objects.ComputeNode]] = {}
-    with call.parts.database.read() as tx:
-        for node in find.all_hosts(call, tx):
-            zones.setdefault(node.availability_zone, []).append(node)
-    return sorted(zones.items())
-
-
-def _zone(
-    name: str, nodes: list[objects.ComputeNode], hosts: dict[str, Any] | None
-) -> dict[str, Any]:
-    usable = [node for node in nodes if node.service and not node.service.disabled]
-    return {"zoneName": name, "zoneState": {"available": bool(usable)}, "hosts": hosts}
-
-
-def _heart(node: objects.ComputeNode) -> dict[str, Any]:
-    service = node.service
-    if service is None:
-        return {}
-    return {
-        service.binary: {
-            "available": service.up,
-            "active": not service.disabled,
-            "updated_at": fields.micros(service.updated_at),
-        }
-    }

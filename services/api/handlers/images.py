@@ -11,7 +11,7 @@ from services.api import paging
 if TYPE_CHECKING:
     from common import objects
     from services.api.calls import Call
-    from services.api.calls import JSON
+    from services.api.route import JSON
 
 KERNELS = frozenset({"aki", "ari"})
 

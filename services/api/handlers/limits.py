@@ -8,7 +8,7 @@ from common.db import settings
 
 if TYPE_CHECKING:
     from services.api.calls import Call
-    from services.api.calls import JSON
+    from services.api.route import JSON
 
 NAMES = ("max_outbound", "max_inbound")
 

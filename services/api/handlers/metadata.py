@@ -9,7 +9,7 @@ from services.api.handlers import find
 
 if TYPE_CHECKING:
     from services.api.calls import Call
-    from services.api.calls import JSON
+    from services.api.route import JSON
 
 
 def list_metadata(call: Call, server_id: str) -> JSON:

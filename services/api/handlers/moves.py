@@ -22,7 +22,7 @@ from services.api.views import migrations as views
 if TYPE_CHECKING:
     from common import objects
     from services.api.calls import Call
-    from services.api.calls import JSON
+    from services.api.route import JSON
 
 GOING_ON = frozenset(
     {

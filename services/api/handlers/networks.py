@@ -16,7 +16,7 @@ from services.api.views import servers as views
 
 if TYPE_CHECKING:
     from services.api.calls import Call
-    from services.api.calls import JSON
+    from services.api.route import JSON
 
 
 def list_networks(call: Call) -> JSON:

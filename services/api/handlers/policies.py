@@ -11,7 +11,7 @@ from services.api.views import migrations as views
 
 if TYPE_CHECKING:
     from services.api.calls import Call
-    from services.api.calls import JSON
+    from services.api.route import JSON
 
 
 def strings(wanted: dict[str, Any]) -> dict[str, str]:

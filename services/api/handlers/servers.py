@@ -16,7 +16,7 @@ from services.api.views import servers as views
 if TYPE_CHECKING:
     from common import objects
     from services.api.calls import Call
-    from services.api.calls import JSON
+    from services.api.route import JSON
 
 # Query parameter: the filter it is; parameters that are in no row are ignored, as Nova does.
 FILTERS = {

@@ -7,6 +7,8 @@ from typing import NamedTuple
 from typing import TYPE_CHECKING
 
 from common import errors
+from common.db import hosts
+from common.db import zones
 from services.api import versions
 from services.api.handlers import find
 from services.api.schemas import parts
@@ -15,7 +17,7 @@ from services.api.views import hosts as views
 if TYPE_CHECKING:
     from common import objects
     from services.api.calls import Call
-    from services.api.calls import JSON
+    from services.api.route import JSON
 
 
 BY_UUID: versions.Version = (2, 53)
@@ -33,10 +35,11 @@ def list_services(call: Call) -> JSON:
     """Give the services of a host or binary, or all."""
     with call.parts.database.read() as tx:
         found = find.all_services(call, tx)
+        given = {(host, hosts.BINARY): zone for host, zone in zones.given(tx).items()}
     host, binary = call.request.args.get("host"), call.request.args.get("binary")
     return {
         "services": [
-            views.service(call, service)
+            views.service(call, service, given.get((service.host, service.binary)))
             for service in found
             if host in {None, service.host} and binary in {None, service.binary}
         ]

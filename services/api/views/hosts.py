@@ -54,9 +54,10 @@ SERVICE = (
 )
 
 
-def service(call: Call, found: objects.Service) -> dict[str, Any]:
-    """Show a service."""
-    return fields.render(SERVICE, found, call.version)
+def service(call: Call, found: objects.Service, zone: str | None = None) -> dict[str, Any]:
+    """Show a service, in this zone if it is another than the one that it reports."""
+    shown = fields.render(SERVICE, found, call.version)
+    return shown if zone is None else {**shown, "zone": zone}
 
 
 def hypervisor(

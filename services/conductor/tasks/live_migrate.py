@@ -16,6 +16,7 @@ from common.db import servers
 from services.conductor import liveness
 from services.conductor import moves as moving
 from services.conductor import placement
+from services.conductor import search
 from services.conductor.tasks import base
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class LiveMigrationTask(base.Task):
         self._context = context
         self._instance = instance
         self._migration = migration
-        self._reasons: dict[str, str] = {}
+        self._search: search.Search | None = None
         self.failed_step: str | None = None
         self.failed_host: str | None = None
 
@@ -71,6 +72,7 @@ class LiveMigrationTask(base.Task):
                 status=states.Move.QUEUED,
                 destination=destination,
                 data=data,
+                reasons=self._looked().tried or None,
             )
 
     def _find(self) -> tuple[str, objects.LibvirtLiveMigrateData]:
@@ -80,31 +82,43 @@ class LiveMigrationTask(base.Task):
                 return host, self._check_pair(host)
             except NEXT_HOST as refusal:
                 LOG.info("migration %s: not %s: %s", self._migration.uuid, host, refusal)
-                self._reasons[host] = refusal.message
+                self._looked().refuse(host, refusal.code, refusal.message)
                 self.rollback()
                 if self._migration.requested_host is not None:
                     raise self._named(host, refusal) from refusal
 
-    def _select(self) -> str:
-        """Have the scheduler claim the next best host for the server."""
+    def _begin(self) -> search.Search:
+        """Say what is wanted of a host."""
+        move = self._migration
+        with self._deps.database.read() as tx:
+            disks = placement.disks(
+                tx,
+                self._instance,
+                move.requested_host,
+                block_migration=move.block_migration,
+                disk_over_commit=move.disk_over_commit,
+            )
         spec = placement.spec(
             self._deps.conf,
             self._instance,
             zone=self._zone,
-            requested_host=self._migration.requested_host,
-            ignore_hosts=[self._migration.source, *self._reasons],
+            requested_host=move.requested_host,
+            ignore_hosts=[move.source],
+            **disks,
         )
-        scheduler = self._deps.scheduler
-        try:
-            selection = self._step(
-                "select_destinations",
-                self._deps.conf.host,
-                lambda: scheduler.select_destinations(self._context, spec),
-            )
-        except errors.NoValidHost as none:
-            raise self._no_host(none) from none
-        self.push(f"the claim on {selection.host}", lambda: self._release(selection.host))
-        return selection.host
+        return search.Search(self._deps, self._context, spec)
+
+    def _looked(self) -> search.Search:
+        """Give the search, begun when it is first needed."""
+        if self._search is None:
+            self._search = self._begin()
+        return self._search
+
+    def _select(self) -> str:
+        """Claim the next best host for the server."""
+        host = self._step("select_destinations", self._deps.conf.host, self._looked().next)
+        self.push(f"the claim on {host}", lambda: self._release(host))
+        return host
 
     def _check_pair(self, host: str) -> objects.LibvirtLiveMigrateData:
         """Ask destination, then source; the test file goes however it ends."""
@@ -126,7 +140,9 @@ class LiveMigrationTask(base.Task):
             return self._step(
                 "check_can_live_migrate_source",
                 self._migration.source,
-                lambda: source.check_can_live_migrate_source(self._context, self._instance, data),
+                lambda: source.check_can_live_migrate_source(
+                    self._context, self._instance, data, self._migration.policy
+                ),
             )
         except errors.Unavailable as silent:
             # No other destination makes it answer.
@@ -147,7 +163,7 @@ class LiveMigrationTask(base.Task):
             migration_uuid=self._migration.uuid,
             step=name,
             host=host,
-            attempt=len(self._reasons) + 1,
+            attempt=len(self._looked().tried) + 1,
             started_at=self._deps.clock.now(),
         )
         with self._deps.database.write() as tx:
@@ -158,7 +174,7 @@ class LiveMigrationTask(base.Task):
             result = act()
         except errors.Error as error:
             # What refused first says more than that no host was left afterwards.
-            if not self._reasons:
+            if not self._looked().tried:
                 self.failed_step, self.failed_host = name, host
             self._end(step, states.StepState.FAILED, error)
             raise
@@ -190,17 +206,7 @@ class LiveMigrationTask(base.Task):
             if servers.get(tx, self._instance.uuid, deleted=True).host != host:
                 claims.release(tx, self._instance.uuid, host)
 
-    def _no_host(self, none: errors.NoValidHost) -> errors.NoValidHost:
-        """Join the scheduler's refusals with those of the checks."""
-        found = none.facts.get("reasons")
-        reasons = {**(found if isinstance(found, dict) else {}), **self._reasons}
-        listed = "; ".join(f"{host}: {reason}" for host, reason in sorted(reasons.items()))
-        return errors.NoValidHost(
-            f"no valid host for server {self._instance.uuid}: {listed or 'there is no host'}",
-            reasons=reasons,
-        )
-
     def _named(self, host: str, refusal: errors.Error) -> errors.Error:
         if isinstance(refusal, errors.Unavailable):
             return refusal
-        return type(refusal)(f"{host}: {refusal.message}", reasons=self._reasons)
+        return type(refusal)(f"{host}: {refusal.message}", reasons=self._looked().tried)

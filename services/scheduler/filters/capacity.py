@@ -41,7 +41,7 @@ def disk_least(host: Room, request: Request) -> str | None:
     room = host.disk_room
     if room is None or need <= room:
         return None
-    return f"{_growing(host, room)}, {need} needed"
+    return f"needs {need} GB, {_growing(host, room)}"
 
 
 def over_promised(host: Room, _request: Request) -> str | None:
@@ -85,7 +85,7 @@ def _free(host: Room, request: Request, kind: str) -> str:
 
 def _growing(host: Room, room: int) -> str:
     """Say what new disks may grow to, and of what it is the rest."""
-    told = f"{room} GiB of disk left for new disks when those there are full"
+    told = f"{room} GB left for new disks when those there are full"
     if room == host.disk_available_least:
         return told
     return f"{told} (disk_available_least {host.disk_available_least}, by its reserve and ratio)"

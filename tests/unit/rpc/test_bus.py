@@ -2,6 +2,7 @@
 
 import queue
 from collections.abc import Iterator
+from concurrent import futures
 
 import pytest
 
@@ -14,6 +15,7 @@ from rpc import interface
 from tests import factories
 
 SOON = 5
+THREADS = 4
 
 
 class Echo(interface.Interface):
@@ -36,6 +38,10 @@ class Echo(interface.Interface):
     def nested(self, context, flavors: dict[str, list[objects.Flavor]]):
         """Give it back."""
 
+    @interface.call(since="1.0", timeout=5, slow=True)
+    def ponder(self, context):
+        """Wait for somebody else."""
+
     @interface.cast(since="1.0")
     def note(self, context, words: str):
         """Remember the words."""
@@ -51,6 +57,8 @@ class Manager(Echo):
     def __init__(self) -> None:
         self.noted: queue.Queue[tuple[str, str]] = queue.Queue()
         self.end: queue.Queue[None] = queue.Queue()
+        self.pondering: queue.Queue[str] = queue.Queue()
+        self.enough: queue.Queue[None] = queue.Queue()
 
     def rename(self, context, flavor, *, name="other"):
         return flavor.replace(name=name)
@@ -60,6 +68,10 @@ class Manager(Echo):
 
     def dawdle(self, context):
         self.end.get(timeout=SOON)
+
+    def ponder(self, context):
+        self.pondering.put(context.request_id)
+        self.enough.get(timeout=SOON)
 
     def nested(self, context, flavors):
         assert all(isinstance(one, objects.Flavor) for many in flavors.values() for one in many)
@@ -91,7 +103,7 @@ def bus() -> Iterator[buses.Bus]:
 @pytest.fixture(scope="module")
 def manager(bus) -> Iterator[Manager]:
     manager = Manager()
-    server = bus.serve(manager, "one", threads=4)
+    server = bus.serve(manager, "one", threads=THREADS)
     server.start()
     yield manager
     server.stop()
@@ -149,6 +161,19 @@ def test_call_that_takes_too_long_says_who(client, manager, context):
     with pytest.raises(errors.NoAnswer, match=r"unit-echo did not answer dawdle within 0\.2 s"):
         client.dawdle(context)
     manager.end.put(None)
+
+
+def test_slow_calls_keep_no_other_waiting(client, manager, context):
+    """More of them than there are threads: who asks something else is answered meanwhile."""
+    with futures.ThreadPoolExecutor(THREADS + 1) as callers:
+        slow = [callers.submit(client.ponder, contexts.admin()) for _ in range(THREADS + 1)]
+        for _ in range(THREADS):
+            manager.pondering.get(timeout=SOON)
+
+        assert "other" == client.rename(context, factories.flavor()).name
+        assert not any(one.done() for one in slow)
+        for _ in slow:
+            manager.enough.put(None)
 
 
 def test_cast_returns_at_once(client, manager, context):

@@ -17,7 +17,7 @@ depends_on = None
 # Table: the columns that it gets.
 ADDED = {
     "compute_nodes": ["usage"],
-    "servers": ["hints", "fault_reasons"],
+    "servers": ["hints", "placement", "fault_reasons"],
     "migrations": ["reasons"],
 }
 

@@ -23,7 +23,7 @@ CONSOLE = "console.log"
 FORMAT = "qcow2"
 LIMIT = 60.0  # seconds for one qemu-img
 # Holds the id of the directory of all servers' disks.
-MARK = ".whimbrel-storage"
+MARK = ".storage-id"
 NOBODY: Mapping[Path, str] = MappingProxyType({})
 # What a guest writes is nobody else's; libvirt gives the file to QEMU's user.
 MODE = 0o600

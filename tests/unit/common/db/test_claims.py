@@ -55,9 +55,8 @@ def test_all_or_nothing(database, host):
     with pytest.raises(errors.NoRoom) as caught, database.write() as tx:
         claims.claim(tx, host, "vm", {"VCPU": 1, "MEMORY_MB": 1024, "DISK_GB": 30})
 
-    assert (
-        "host1: needs 1024 MB, 768 MB free of 768; needs 30 GB of disk, 20 GB free of 20"
-        == str(caught.value)
+    assert "host1: needs 1024 MB, 768 MB free of 768; needs 30 GB of disk, 20 GB free of 20" == str(
+        caught.value
     )
     with database.read() as tx:
         assert {} == claims.held(tx, "vm")

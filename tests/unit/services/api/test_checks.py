@@ -78,3 +78,13 @@ def test_an_unknown_server_is_not_found(api, asked):
     api.refuse("GET", "/servers/none/whimbrel-check-migrate", None, 404)
 
     assert {} == asked
+
+
+def test_policy_is_passed_on(api, asked):
+    """A preset, and the fields that differ from it."""
+    path = f"/servers/{api.server().uuid}/whimbrel-check-migrate"
+
+    api.get(f"{path}?policy=gentle&policy.tls=true&policy.downtime_ms=300")
+    assert {"policy": "gentle", "tls": "true", "downtime_ms": "300"} == asked["policy"]
+    api.get(path)
+    assert {} == asked["policy"]

@@ -180,15 +180,6 @@ def test_refusal_names_the_field(ready, wanted, version, field):
     assert field in ready.refuse("POST", "/servers", body(ready, **given), 400, version)
 
 
-@pytest.mark.parametrize("key", ["os:scheduler_hints", "OS-SCH-HNT:scheduler_hints"])
-def test_hints_are_taken_if_there_are_none(ready, key):
-    ready.post("/servers", {**body(ready), key: {}})
-
-    message = ready.refuse("POST", "/servers", {**body(ready), key: {"group": "x"}}, 400)
-
-    assert key in message
-
-
 @pytest.mark.parametrize(
     "wanted",
     [

@@ -64,9 +64,11 @@ def test_the_wish_is_sent(tern, api, whimbrel):
     whimbrel("server", "check-migrate", "tern", "--host", "host2", "--shared-migration")
     whimbrel("server", "check-migrate", "tern", "--block-migration", "--disk-over-commit")
     whimbrel("server", "check-migrate", "tern")
+    whimbrel("server", "check-migrate", "tern", "--policy", "gentle", "--set", "tls=true")
 
     assert [
         "host=host2&block_migration=false&disk_over_commit=false",
         "block_migration=true&disk_over_commit=true",
         "block_migration=auto&disk_over_commit=false",
+        "block_migration=auto&disk_over_commit=false&policy=gentle&policy.tls=true",
     ] == [asked.query for asked in api.of("GET") if asked.path == PATH]

@@ -16,7 +16,9 @@ def checked(stage):
     held = []
 
     def select(spec):
-        host = next(name for name in ("host2", "host3") if name not in spec.ignore_hosts)
+        host = next(
+            name for name in ("host2", "host3") if name not in {*spec.ignore_hosts, *spec.tried}
+        )
         with stage.deps.database.write() as tx:
             claims.claim(tx, host, spec.consumer, claims.amounts(spec.flavor))
         held.append(host)
@@ -26,7 +28,7 @@ def checked(stage):
     answers["scheduler", "select_destinations"] = select
     for host in ("host1", "host2", "host3"):
         for role in ("destination", "source"):
-            answers[host, f"check_can_live_migrate_{role}"] = lambda _instance, data: data
+            answers[host, f"check_can_live_migrate_{role}"] = lambda _instance, data, *_policy: data
     return held
 
 

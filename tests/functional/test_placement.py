@@ -1,0 +1,305 @@
+"""Zones, aggregates, server groups and hints, with all services and simulated hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+
+import pytest
+
+from common import context
+from common import errors
+from common import ids
+from common import objects
+from common import states
+from common.db import aggregates
+from common.db import claims
+from tests import factories
+from tests import invariants
+from tests import races
+from tests import stage as stages
+
+ZONES = {"west": ["host1", "host2"], "east": ["host3", "host4"]}
+HOSTS = [host for hosts in ZONES.values() for host in hosts]
+ADMIN = context.admin()
+MOVES = 50
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory) -> Iterator[stages.Stage]:
+    """Four hosts in two zones, which aggregates make."""
+    folder = tmp_path_factory.mktemp("zones")
+    # The best host, not one of the best few: wishes are then what decides.
+    with stages.running(folder, hosts=HOSTS, **{"scheduler.host_subset_size": 1}) as stage:
+        for zone, hosts in ZONES.items():
+            aggregate(stage, hosts, name=zone, availability_zone=zone)
+        yield stage
+
+
+@pytest.fixture
+def stage(cluster) -> Iterator[stages.Stage]:
+    """Give empty hosts; every invariant must hold at the end."""
+    yield cluster
+    try:
+        invariants.hold(cluster)
+    finally:
+        cluster.clear()
+    assert {} == cluster.everything_held()
+
+
+def aggregate(stage, hosts, **values: object) -> int:
+    """Make an aggregate of these hosts, and give its number."""
+    made = stage.conductor.create_aggregate(ADMIN, factories.aggregate(**values))
+    for host in hosts:
+        stage.conductor.add_aggregate_host(ADMIN, made.id, host)
+    return int(made.id)
+
+
+def group(stage, policy: states.Affinity, **rules: int) -> str:
+    """Make a server group."""
+    made = factories.server_group(policy=policy, rules=rules)
+    return str(stage.conductor.create_server_group(ADMIN, made).uuid)
+
+
+def boot(stage, **values: object) -> objects.Instance:
+    """Give a server that runs where the scheduler wants it, or as it is told."""
+    return stage.boot(**{"requested_host": None, **values})
+
+
+def zone_of(host: str) -> str:
+    return next(zone for zone, hosts in ZONES.items() if host in hosts)
+
+
+def live(stage, server: str) -> None:
+    """Move a server anywhere, live."""
+    move = stage.ended(stage.migrate(server))
+    assert states.Move.COMPLETED == move.status, move.error_message
+
+
+# ---- zones ----
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("move", [live])
+def test_no_move_leaves_the_zone_that_a_server_landed_in(
+    stage, move: Callable[[stages.Stage, str], None]
+):
+    """Created with no zone and moved fifty times, it never leaves."""
+    server = boot(stage)
+    zone = zone_of(server.host)
+    been = []
+    for _ in range(MOVES):
+        move(stage, server.uuid)
+        been.append(stage.idle(server.uuid).host)
+
+    assert {zone} == {zone_of(host) for host in been}
+    assert ZONES[zone] == sorted(set(been))
+    assert (zone, zone) == (
+        stage.server(server.uuid).availability_zone,
+        stage.server(server.uuid).pinned_zone,
+    )
+
+
+def test_a_host_in_another_zone_is_refused_with_the_way_out(stage):
+    server = boot(stage, requested_host="host1")
+
+    with pytest.raises(errors.HostUnsuitable, match=r"host3 is in availability zone east.*--zone"):
+        stage.migrate(server.uuid, "host3")
+    with pytest.raises(errors.HostUnsuitable, match="zone west is asked for"):
+        move_to(stage, server.uuid, "host3", "west")
+    assert stage.server(server.uuid).task_state is None
+
+
+@pytest.mark.parametrize(("host", "zone"), [("host3", "any"), ("host3", "east"), (None, "east")])
+def test_a_move_that_says_so_leaves_the_zone_for_good(stage, host, zone):
+    """From then on the server belongs to where it went."""
+    server = boot(stage, requested_host="host1")
+
+    stage.ended(move_to(stage, server.uuid, host, zone))
+    live(stage, server.uuid)
+
+    after = stage.idle(server.uuid)
+    assert ("east", "east") == (after.availability_zone, after.pinned_zone)
+    assert "east" == zone_of(after.host)
+
+
+def test_a_dry_run_speaks_of_zones_too(stage):
+    """The filter fails what is outside, unless the wish allows it."""
+    server = boot(stage, requested_host="host1")
+
+    assert {"host2": "pass", "host3": "fail", "host4": "fail"} == zones_checked(stage, server)
+    assert {"host2": "pass", "host3": "pass", "host4": "pass"} == zones_checked(
+        stage, server, zone="any"
+    )
+
+
+def test_a_zone_is_not_taken_from_servers(stage):
+    server = boot(stage, requested_host="host1")
+    other = stage.conductor.create_aggregate(ADMIN, factories.aggregate(name=ids.new()))
+
+    with pytest.raises(errors.ZoneConflict, match=r"host1 .*west"):
+        stage.conductor.remove_aggregate_host(ADMIN, number(stage, "west"), "host1")
+    stage.conductor.add_aggregate_host(ADMIN, other.id, "host1")
+    with pytest.raises(errors.ZoneConflict, match="north"):
+        stage.conductor.update_aggregate(ADMIN, other.id, {"availability_zone": "north"})
+
+    stage.conductor.remove_aggregate_host(ADMIN, other.id, "host1")
+    assert "west" == stage.server(server.uuid).pinned_zone
+
+
+def test_a_zone_that_is_asked_for_is_kept(stage):
+    assert "east" == zone_of(boot(stage, availability_zone="east").host)
+
+
+# ---- aggregates ----
+
+
+def test_a_flavor_finds_the_aggregate_that_it_asks_for(stage):
+    mark = aggregate(stage, ["host4"], name="fast", metadata={"ssd": "true"})
+    flavor = factories.flavor(
+        memory_mb=64, extra_specs={"aggregate_instance_extra_specs:ssd": "true"}
+    )
+
+    found = boot(stage, flavor=flavor)
+
+    assert "host4" == found.host
+    forget(stage, mark, "host4")
+
+
+def test_an_aggregate_lowers_what_its_host_promises(stage):
+    """Though others ask at the same moment, the claim counts with the aggregate's ratio."""
+    mark = aggregate(stage, ["host2"], name="exact", metadata={"cpu_allocation_ratio": "0.25"})
+    with stage.database.read() as tx:
+        room = tx_capacity(tx, "host2")
+
+    def make(_number: int) -> str:
+        flavor = factories.flavor(memory_mb=1, vcpus=1)
+        return str(stage.create(flavor=flavor, requested_host="host2").uuid)
+
+    made = [stage.idle(uuid) for uuid in races.race(make, room + 2)]
+
+    assert room == sum(server.vm_state == states.Vm.ACTIVE for server in made)
+    forget(stage, mark, "host2")
+
+
+# ---- groups and hints ----
+
+
+def test_servers_created_at_once_stay_apart(stage):
+    """One host each, and the one too many says why."""
+    apart = group(stage, states.Affinity.APART)
+    made = racing(stage, len(HOSTS) + 1, {"group": [apart]})
+    running = [server for server in made if server.vm_state == states.Vm.ACTIVE]
+    (failed,) = [server for server in made if server.vm_state == states.Vm.ERROR]
+
+    assert sorted(HOSTS) == sorted(server.host for server in running)
+    assert "is to stay apart" in failed.fault_message
+
+
+def test_servers_created_at_once_stay_together(stage):
+    close = group(stage, states.Affinity.TOGETHER)
+
+    made = racing(stage, 4, {"group": [close]})
+
+    assert 1 == len({server.host for server in made})
+    assert {states.Vm.ACTIVE} == {server.vm_state for server in made}
+
+
+def test_moves_at_once_do_not_meet(stage):
+    """Two of a group that is to be apart want the same free host: one gets it."""
+    apart = group(stage, states.Affinity.APART)
+    first = boot(stage, requested_host="host1", hints={"group": [apart]})
+    second = boot(stage, requested_host="host3", hints={"group": [apart]})
+
+    def move(number: int) -> str:
+        server = (first, second)[number]
+        try:
+            uuid = move_to(stage, server.uuid, "host2", "any")
+        except errors.Error as refused:
+            return refused.message
+        return str(stage.ended(uuid).status)
+
+    told = races.race(move, 2)
+
+    assert 1 == told.count(states.Move.COMPLETED), told
+    assert any("is to stay apart" in said for said in told)
+    assert 2 == len({stage.idle(server.uuid).host for server in (first, second)})
+
+
+def test_a_member_of_a_group_that_is_together_does_not_leave_alone(stage):
+    close = group(stage, states.Affinity.TOGETHER)
+    first = boot(stage, hints={"group": [close]})
+    boot(stage, hints={"group": [close]})
+
+    with pytest.raises(errors.NoValidHost, match=f"others of it are on {first.host}"):
+        stage.migrate(first.uuid)
+
+
+@pytest.mark.parametrize(("hint", "same"), [("same_host", True), ("different_host", False)])
+def test_a_hint_holds_for_creation_and_for_moves(stage, hint, same):
+    first = boot(stage, requested_host="host1")
+
+    second = boot(stage, hints={hint: [first.uuid]}, availability_zone="west")
+
+    assert same == (first.host == second.host)
+    with pytest.raises(errors.NoValidHost, match=hint):
+        stage.migrate(second.uuid)
+
+
+def test_a_soft_policy_is_a_wish_only(stage):
+    """Five servers on four hosts: as far apart as can be."""
+    apart = group(stage, states.Affinity.SOFT_APART)
+    found = [boot(stage, hints={"group": [apart]}).host for _ in range(len(HOSTS) + 1)]
+
+    assert len(HOSTS) == len(set(found[: len(HOSTS)]))
+
+
+def racing(stage, times: int, hints: dict[str, list[str]]) -> list[objects.Instance]:
+    """Create servers at once, and give them as they ended."""
+    made = races.race(
+        lambda _number: stage.create(requested_host=None, hints=hints).uuid, times=times
+    )
+    return [stage.idle(uuid) for uuid in made]
+
+
+def move_to(stage, server: str, host: str | None, zone: str) -> str:
+    """Begin a live migration that may leave the zone."""
+    begun = stage.conductor.live_migrate(
+        ADMIN,
+        server,
+        host,
+        block_migration=None,
+        disk_over_commit=False,
+        policy={},
+        wait=True,
+        zone=zone,
+    )
+    return str(begun.uuid)
+
+
+def zones_checked(stage, server: objects.Instance, zone: str | None = None) -> dict[str, str]:
+    """Give what the zone's filter says of each host."""
+    found = stage.conductor.check_migrate(
+        ADMIN, server.uuid, None, block_migration=None, disk_over_commit=False, zone=zone
+    )
+    return {
+        result.host: result.verdict for result in found if result.name == "AvailabilityZoneFilter"
+    }
+
+
+def forget(stage, aggregate: int, host: str) -> None:
+    """Take an aggregate away again."""
+    stage.conductor.remove_aggregate_host(ADMIN, aggregate, host)
+    stage.conductor.delete_aggregate(ADMIN, aggregate)
+
+
+def number(stage, name: str) -> int:
+    """Give the number of an aggregate."""
+    with stage.database.read() as tx:
+        return next(int(one.id) for one in aggregates.all(tx) if one.name == name)
+
+
+def tx_capacity(tx, host: str) -> int:
+    """Give how many virtual processors a host promises."""
+    return claims.inventory(tx, host)[host][claims.VCPU].capacity
