@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from rpc import interface
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from common import objects
     from common.context import Context
 
@@ -216,9 +218,15 @@ class Conductor(interface.Interface):
         """Write how an operation, or "build", ended on the host; a repeat changes nothing."""
 
     @interface.call(since="1.0", timeout=60)
-    def move_report(self, context: Context, report: objects.MoveReport) -> objects.Migration:
+    def move_report(
+        self,
+        context: Context,
+        report: objects.MoveReport,
+        earlier: Sequence[objects.MoveReport] = (),
+    ) -> objects.Migration:
         """Write a change of a move's status with its steps, and give the row as it is then.
 
+        Before it come those that may not have been heard: one that the move is beyond is left out.
         Raises StaleWrite when the generation or status is not the expected
         one. A terminal status also settles server, allocations and queue; a
         repeat of the same report gives the same answer.
@@ -231,9 +239,10 @@ class Conductor(interface.Interface):
         host: str,
         progress: list[objects.MigrationProgress],
         notes: list[objects.MigrationStep],
+        reports: list[objects.MoveReport],
     ) -> None:
-        """Write the progress of all running moves of a host, and decisions about them.
+        """Write the progress of all running moves of a host, and what was decided and reported.
 
-        The next report replaces the progress; a decision also comes with the
-        move's next change of status.
+        The next message replaces the progress; a decision also comes with the
+        move's next change of status, and so does a report that nobody waits for.
         """

@@ -113,7 +113,7 @@ OPTIONS: list[cfg.Opt] = [
     ),
     cfg.IntOpt(
         "window",
-        default=64,
+        default=16,
         min=1,
         max=10000,
         help="Hosts that are looked at first: the best by each of free memory, processors and "

@@ -71,9 +71,11 @@ class Tx:
         found = self._connection.execute(statement).mappings().first()
         return None if found is None else dict(found)
 
-    def tuples(self, statement: sa.Executable) -> list[tuple[Any, ...]]:
-        """Give every row as a tuple: for thousands of them."""
-        return [tuple(row) for row in self._connection.execute(statement)]
+    def tuples(
+        self, statement: sa.Executable, values: Mapping[str, object] | None = None
+    ) -> list[tuple[Any, ...]]:
+        """Give every row as a tuple: for thousands of them, or for a statement made once."""
+        return [tuple(row) for row in self._connection.execute(statement, values or {})]
 
     def count(self, statement: sa.Executable) -> int:
         """Run a statement and tell how many rows it matched."""

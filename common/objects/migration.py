@@ -76,11 +76,27 @@ class MigrationStep(base.Value):
 
 
 @VersionedObjectRegistry.register
-class MigrationProgress(base.Value):
-    """How far a running move is, in bytes; `percent` never goes back."""
+class DiskProgress(base.Value):
+    """How far one disk is copied, in bytes."""
 
-    VERSION = "1.1"
-    ADDED = {"1.1": {"post_copy": False}}
+    VERSION = "1.0"
+    fields = {
+        "target": fields.StringField(),  # vda
+        "total": fields.IntegerField(default=0),
+        "processed": fields.IntegerField(default=0),
+        "remaining": fields.IntegerField(default=0),
+    }
+
+
+@VersionedObjectRegistry.register
+class MigrationProgress(base.Value):
+    """How far a running move is, in bytes; `percent` never goes back.
+
+    `disks` are those that are copied, as far as the hypervisor tells of each.
+    """
+
+    VERSION = "1.2"
+    ADDED = {"1.1": {"post_copy": False}, "1.2": {"disks": []}}
     fields = {
         "migration_uuid": fields.StringField(),
         "generation": fields.IntegerField(default=0),
@@ -97,6 +113,7 @@ class MigrationProgress(base.Value):
         "elapsed_ms": fields.IntegerField(default=0),
         "eta_ms": fields.IntegerField(nullable=True),
         "post_copy": fields.BooleanField(default=False),  # the guest runs at the destination
+        "disks": fields.ListOfObjectsField("DiskProgress", default=[]),
     }
 
 

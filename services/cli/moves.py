@@ -80,6 +80,16 @@ class Phases(columns.FormattableColumn[dict[str, int]]):
         return "\n".join(f"{name} {took} ms" for name, took in self._value.items())
 
 
+class Copies(columns.FormattableColumn[list[api.Row]]):
+    """How much of each disk is copied: a line a disk for people, the bytes for programs."""
+
+    def human_readable(self) -> str:
+        """Give the lines."""
+        return "\n".join(
+            f"{disk['target']} {watch.copied(disk) or 'not begun'}" for disk in self._value
+        )
+
+
 def part(kind: str) -> command.Column:
     """Make the column of what is copied of memory or disk."""
     return kind, lambda move: watch.part(kind, move.get("progress") or {})
@@ -99,6 +109,7 @@ SHOWN: tuple[command.Column, ...] = (
     ("percent", command.at("progress", "percent")),
     part("memory"),
     part("disk"),
+    ("disks", lambda move: Copies((move.get("progress") or {}).get("disks") or [])),
     ("rate_bytes", command.at("progress", "rate")),
     ("dirty_rate_bytes", command.at("progress", "dirty_rate")),
     ("iteration", command.at("progress", "iteration")),

@@ -153,9 +153,15 @@ def trouble(move: api.Row) -> str:
 def part(kind: str, state: api.Row) -> str:
     """Say how much of the memory or disk is copied; nothing before it is known."""
     total = state.get(f"{kind}_total") or 0
+    return copied({"total": total, "remaining": state.get(f"{kind}_remaining")})
+
+
+def copied(state: api.Row) -> str:
+    """Say how much of a thing is copied; nothing before it is known."""
+    total = state.get("total") or 0
     if not total:
         return ""
-    done = total - (state.get(f"{kind}_remaining") or 0)
+    done = total - (state.get("remaining") or 0)
     return f"{done / MIB:.0f}/{total / MIB:.0f} MiB"
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pathlib
-import threading
 from typing import TYPE_CHECKING
 
 from common import images
+from services.compute import native
 from services.compute.virt import driver
 
 if TYPE_CHECKING:
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class Cache:
-    """The image cache of one host."""
+    """The image cache of one host; its calls are made in native threads."""
 
     def __init__(self, conf: ConfigOpts) -> None:
         """Fetch from `[image] store` into `[image] cache`."""
         self._store = images.Store(conf.image.store)
         self._folder = pathlib.Path(conf.image.cache)
-        self._lock = threading.Lock()
+        self._lock = native.Lock()
 
     def files(self, instance: objects.Instance) -> driver.Files:
         """Give local copies of all images of the server, fetching what is not here.

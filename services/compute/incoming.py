@@ -49,6 +49,8 @@ class Incoming:
         """
         deps = self._deps
         with self._turn(migration, None):
+            # Its checks are over, and their test file has no other use.
+            deps.threads.native(deps.driver.clean_check, migration.data)
             self._wanted(migration)
             files = deps.threads.native(deps.cache.files, instance)
             self._wanted(migration)

@@ -65,7 +65,7 @@ class Link:
         """Say why the guest stayed: somebody wanted it, the link broke, or what was told."""
         if self.lost is None and not self.answers():
             self.lost = f"the link between {self.name} broke: {ended.reason}"
-        if ended.cancelled or aborted is not None:
+        if ended.cancelled or aborted:
             return errors.MoveAborted(aborted or ended.reason)
         return errors.LinkLost(self.lost) if self.lost else errors.MoveFailed(ended.reason)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import logging
 from typing import TYPE_CHECKING
 
-import tenacity
-
 from common import errors
 from common import states
+from services.compute import far
 from services.compute import journal
 from services.compute import link
 from services.compute import recovery
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
+# What must be left of a lease, for all that hosts' clocks differ.
+SPARE = datetime.timedelta(seconds=10)
 POLL = 0.25  # seconds between looks at the hypervisor's job, unless it tells something
-FINISH = 300  # seconds for which a destination is asked for the guest that it has
-CLEAN = 15  # seconds for which a destination is asked to clean up; then the conductor goes on
 # How a job ended that an earlier process has seen end well.
 ARRIVED = JobEnd(gone=True, cancelled=False, reason="", downtime_ms=None, job_ms=None)
 BROKEN = ARRIVED._replace(gone=False, broken=True)
@@ -113,7 +113,7 @@ class Move:
     def _go(self) -> None:
         """Begin at the beginning, or where an earlier process of this host has left off."""
         status = states.Move(self._migration.status)
-        if status == states.Move.PREPARING:
+        if status == states.Move.PREPARING and (self._leased() or not self._begun()):
             self._first()
             return
         LOG.info("migration %s: taken up again while %s", self._migration.uuid, status)
@@ -126,6 +126,17 @@ class Move:
             return
         self._steer()
 
+    def _leased(self) -> bool:
+        """Tell whether the lease of the order to begin lasts for a while yet."""
+        until = self._migration.lease_until
+        return until is not None and until - self._deps.clock.now() > SPARE
+
+    def _begun(self) -> bool:
+        """Tell whether an earlier process has begun the job, and ended before it was heard."""
+        if self._look() is not None:
+            return True
+        return self._deps.threads.native(self._deps.driver.guest, self._instance.uuid) is None
+
     def _first(self) -> None:
         if not self._prepare():
             return
@@ -134,9 +145,9 @@ class Move:
         if self._aborted is not None:
             self._undo(errors.MoveAborted(self._aborted), "migrate", self._migration.source, None)
             return
-        self._steer()
+        self._steer(begins=True)
 
-    def _steer(self) -> None:
+    def _steer(self, *, begins: bool = False) -> None:
         """Run the job by its policy; one that runs already is followed to its end."""
         try:
             steered = steering.Steering(self._deps, self._instance, self._migration, self._journal)
@@ -144,6 +155,8 @@ class Move:
             self._undo(refusal, "migrate", self._migration.source, None)
             return
         self._steering = steered
+        if begins:
+            steered.begin()
         self._end(self._run(steered))
 
     def _end(self, ended: JobEnd) -> None:
@@ -185,7 +198,13 @@ class Move:
         return True
 
     def _begin(self) -> None:
-        """Report that it runs; when another has decided meanwhile, take the preparation back."""
+        """Report that it runs; when another has decided meanwhile, take the preparation back.
+
+        While the lease lasts nobody decides about it but this host: nothing is waited for.
+        """
+        if self._leased():
+            self._tell_soon(states.Move.RUNNING, {states.Move.PREPARING})
+            return
         try:
             self._tell(states.Move.RUNNING, {states.Move.PREPARING})
         except errors.StaleWrite:
@@ -309,8 +328,8 @@ class Move:
         self._journal.ended("migrate")
         destination = str(self._migration.destination)
         self._journal.begin("post_live_migration_at_destination", destination)
-        self._tell(states.Move.POST_MIGRATING, {states.Move.RUNNING, states.Move.POSTCOPY})
-        power = self._finish()
+        self._tell_soon(states.Move.POST_MIGRATING, {states.Move.RUNNING, states.Move.POSTCOPY})
+        power = far.finish(self._destination, self.context, self._instance, self._migration)
         self._journal.ended("post_live_migration_at_destination")
         self._leave()
         self._tell(
@@ -322,19 +341,6 @@ class Move:
             job_ms=ended.job_ms,
         )
         LOG.info("migration %s: server %s is gone", self._migration.uuid, self._instance.uuid)
-
-    @tenacity.retry(
-        retry=tenacity.retry_if_exception_type(errors.Unavailable),
-        wait=tenacity.wait_exponential(multiplier=0.5, max=15),
-        stop=tenacity.stop_after_delay(FINISH),
-        before_sleep=tenacity.before_sleep_log(LOG, logging.WARNING),
-        reraise=True,
-    )
-    def _finish(self) -> int:
-        """Have the destination take the guest over, through a time without a broker."""
-        return self._destination.post_live_migration_at_destination(
-            self.context, self._instance, self._migration
-        )
 
     def _leave(self) -> None:
         """Remove what stays behind; the guest has been seen running elsewhere."""
@@ -365,20 +371,7 @@ class Move:
                     f"{destination} is not asked over a dead link; the conductor asks it until "
                     "it answers"
                 )
-            self._clean()
-
-    @tenacity.retry(
-        retry=tenacity.retry_if_exception_type((errors.Unavailable, errors.HypervisorError)),
-        wait=tenacity.wait_exponential(multiplier=1, max=20),
-        stop=tenacity.stop_after_delay(CLEAN),
-        before_sleep=tenacity.before_sleep_log(LOG, logging.WARNING),
-        reraise=True,
-    )
-    def _clean(self) -> None:
-        """Have the destination remove what was made for the guest, as soon as it can."""
-        self._destination.rollback_live_migration_at_destination(
-            self.context, self._instance, self._migration
-        )
+            far.clean(self._destination, self.context, self._instance, self._migration)
 
     def _stuck(self, error: errors.Error) -> None:
         """Nobody can say where the guest is: change nothing and call a person."""
@@ -392,6 +385,12 @@ class Move:
             failed_step=step.step if step else None,
             failed_host=step.host if step else self._migration.source,
         )
+
+    def _tell_soon(self, status: states.Move, expected: set[states.Move]) -> None:
+        """Report a change that decides nothing, with the next progress or the next report."""
+        report = self._journal.report(status, expected, self._deps.conf.host)
+        self._deps.reporter.soon(report)
+        self._migration = self._migration.replace(status=status)
 
     def _tell(self, status: states.Move, expected: set[states.Move], **facts: object) -> None:
         report = self._journal.report(status, expected, self._deps.conf.host, **facts)

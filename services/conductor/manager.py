@@ -30,6 +30,8 @@ from services.conductor import servers
 from services.conductor.tasks.live_migrate import LiveMigrationTask
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from common.context import Context
     from services.conductor.deps import Deps
 
@@ -189,9 +191,15 @@ class Manager(grouping.Grouping):
         self._pump()
         return limits
 
-    def move_report(self, context: Context, report: objects.MoveReport) -> objects.Migration:
+    def move_report(
+        self,
+        context: Context,
+        report: objects.MoveReport,
+        earlier: Sequence[objects.MoveReport] = (),
+    ) -> objects.Migration:
         """Take a source's report of its move; a free slot starts the next one."""
-        migration = moves.report(self._deps, report)
+        del context
+        migration = moves.report(self._deps, report, earlier)
         if migration.status in states.TERMINAL:
             self._deps.pool.submit(self._pump)
         return migration
@@ -202,10 +210,13 @@ class Manager(grouping.Grouping):
         host: str,
         progress: list[objects.MigrationProgress],
         notes: list[objects.MigrationStep],
+        reports: list[objects.MoveReport],
     ) -> None:
         """Write the progress of a host's moves; its owner's lease is renewed by it."""
         del context
         with self._deps.database.write() as tx:
+            for told in reports:
+                moves.catch_up(self._deps, tx, told)
             for step in notes:
                 journal.step(tx, step)
             for one in progress:
@@ -309,16 +320,18 @@ class Manager(grouping.Grouping):
             raise
         finally:
             self._checking.discard(migration.uuid)
-        self._pump()
+        if migration.uuid not in self._pump():
+            task.wait()
 
-    def _pump(self) -> None:
+    def _pump(self) -> set[str]:
         """Start what fits; what is queued stays so through any trouble, until the next tick."""
         try:
-            queue.pump(self._deps)
+            return queue.pump(self._deps)
         except errors.Error as trouble:
             LOG.warning("the queue is looked at again in a moment: %s", trouble)
         except Exception:
             LOG.exception("looking at the queue failed")
+        return set()
 
     def _refuse(
         self,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import logging
 from typing import TYPE_CHECKING
 
 from common import checks
+from common import errors
 from common import ids
 from common import migration_policy
 from common import objects
@@ -23,7 +25,8 @@ from services.conductor import placement
 from services.conductor import servers as stationary
 
 if TYPE_CHECKING:
-    from common import errors
+    from collections.abc import Sequence
+
     from common.context import Context
     from common.db.engine import Tx
     from services.conductor.deps import Deps
@@ -89,9 +92,13 @@ def begin(  # noqa: PLR0913 - all that a request says
     return instance, migration
 
 
-def report(deps: Deps, told: objects.MoveReport) -> objects.Migration:
+def report(
+    deps: Deps, told: objects.MoveReport, earlier: Sequence[objects.MoveReport] = ()
+) -> objects.Migration:
     """Write a change of status with its steps; a repeat gives the row as it is."""
     with deps.database.write() as tx:
+        for change in earlier:
+            catch_up(deps, tx, change)
         for step in told.steps:
             journal.step(tx, step)
         now = moves.get(tx, told.migration_uuid)
@@ -102,6 +109,15 @@ def report(deps: Deps, told: objects.MoveReport) -> objects.Migration:
             settle(deps, tx, after, told.power_state)
     LOG.info("migration %s: %s%s", after.uuid, after.status, _why(after))
     return after
+
+
+def catch_up(deps: Deps, tx: Tx, told: objects.MoveReport) -> None:
+    """Write a change of status that nobody waits for, unless the move is beyond it."""
+    with contextlib.suppress(errors.StaleWrite, errors.MigrationNotFound):
+        after = _change(deps, tx, told)
+        for step in told.steps:
+            journal.step(tx, step)
+        LOG.info("migration %s: %s", after.uuid, after.status)
 
 
 def settle(deps: Deps, tx: Tx, migration: objects.Migration, power: int | None) -> None:

@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 
-def pump(deps: Deps) -> None:
-    """Start every queued move that fits into the limits."""
-    for migration in _admit(deps):
+def pump(deps: Deps) -> set[str]:
+    """Start every queued move that fits into the limits, and give their uuids."""
+    admitted = _admit(deps)
+    for migration in admitted:
         _start(deps, migration)
+    return {migration.uuid for migration in admitted}
 
 
 def tick(deps: Deps) -> None:

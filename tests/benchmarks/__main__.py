@@ -15,6 +15,7 @@ from tests.benchmarks import drain
 from tests.benchmarks import figures
 from tests.benchmarks import messages
 from tests.benchmarks import migration
+from tests.benchmarks import noticing
 from tests.benchmarks import scheduling
 from tests.integration import labs
 
@@ -33,8 +34,7 @@ class Benchmark(NamedTuple):
 
 
 def _scheduling(_lab: labs.Lab) -> Tables:
-    found = [scheduling.measure(count) for count in (100, 1000)]
-    return {"Scheduling on SQLite, claim included": found}
+    return scheduling.measure()
 
 
 BENCHMARKS = {
@@ -43,6 +43,7 @@ BENCHMARKS = {
     "idle": Benchmark(migration.measure, needs_lab=True),
     "busy": Benchmark(migration.measure_busy, needs_lab=True),
     "drain": Benchmark(drain.measure, needs_lab=True),
+    "noticing": Benchmark(noticing.measure, needs_lab=True),
     "messages": Benchmark(messages.measure, needs_lab=True),
 }
 

@@ -11,6 +11,7 @@ from common import clock
 from common import errors
 from common import objects
 from common import states
+from services.compute import native
 from services.compute.virt import checks as plain
 from services.compute.virt import driver
 from services.compute.virt import fallback
@@ -23,7 +24,6 @@ from services.compute.virt.libvirt import facts
 from services.compute.virt.libvirt import guests
 from services.compute.virt.libvirt import kvm
 from services.compute.virt.libvirt import migration
-from services.compute.virt.libvirt import native
 from services.compute.virt.libvirt import power
 from services.compute.virt.libvirt import preparation
 from services.compute.virt.libvirt import reach
@@ -52,7 +52,7 @@ class Driver(driver.Driver):
         """Read the options; nothing is opened before start()."""
         self._here = settings.read(conf)
         self._time = time or clock.SystemClock()
-        self._doors = reach.Doors(self._time)
+        self._doors = reach.Doors(self._time, self._here.ports)
         self._events = events.Events()
         self._link = connection.Connection(self._here.uri, self._events)
         self._moves = migration.Migration(self._here, self._link, self._events)

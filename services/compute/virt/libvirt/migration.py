@@ -14,11 +14,12 @@ from oslo_log import log
 
 from common import errors
 from common import objects
+from services.compute import native
 from services.compute.virt import driver
 from services.compute.virt.libvirt import disks
 from services.compute.virt.libvirt import events
 from services.compute.virt.libvirt import guests
-from services.compute.virt.libvirt import native
+from services.compute.virt.libvirt import mirrors
 from services.compute.virt.libvirt import progress
 from services.compute.virt.libvirt import records
 from services.compute.virt.libvirt import settings
@@ -145,7 +146,8 @@ class Migration:
         if stats.get("operation") != libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT:
             return None
         tracked = self._running.get(uuid) or self._found.setdefault(uuid, progress.Progress("", 0))
-        return tracked.read(stats, self._told.iteration(uuid), post_copy=left)
+        copies = mirrors.look(domain, tracked.targets) if stats.get("disk_total") else []
+        return tracked.read(stats, self._told.iteration(uuid), copies, post_copy=left)
 
     def traffic(self, uuid: str) -> frozenset[streams.Stream]:
         """Give the guest's migration streams as the kernel counts them; none where it is not."""
@@ -203,7 +205,8 @@ class Migration:
         if uuid in self._running:
             raise errors.WrongState(f"server {uuid} is being moved already")
         memory = int(instance.flavor.memory_mb) << 20
-        self._running[uuid] = progress.Progress(data.migration_uuid, memory)
+        targets = [disk.target for disk in data.disks] if terms.copied(data) else []
+        self._running[uuid] = progress.Progress(data.migration_uuid, memory, targets)
         try:
             self._note(instance, data)
             with self._told.job(uuid) as told:

@@ -291,13 +291,11 @@ class Driver(driver.Driver):
     def let_go(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> int:
         """Do nothing: a simulated link is cut for both ends at once."""
         del instance, data
-        self._trip("let_go")
         return 0
 
     def traffic(self, uuid: str) -> object:
         """Tell how much was copied; nothing more, while the link is cut."""
-        running = self._jobs.get(uuid)
-        return None if running is None else running.sent
+        return self._jobs[uuid].sent if uuid in self._jobs else None
 
     def reaches(self, data: objects.LibvirtLiveMigrateData) -> bool:
         """Tell whether the link to the destination is whole."""
@@ -305,10 +303,7 @@ class Driver(driver.Driver):
 
     def cut_off(self, uuid: str) -> int:
         """Make the guest's move fail for want of a link."""
-        running = self._moving(uuid)
-        if running.post_copy:
-            raise errors.WrongState(f"the move of server {uuid} is in post-copy: it can only go on")
-        running.cut_off.set()
+        self._copying(uuid).cut_off.set()
         return 1
 
     def job(self, uuid: str) -> objects.MigrationProgress | None:
@@ -327,10 +322,7 @@ class Driver(driver.Driver):
     def abort(self, uuid: str) -> None:
         """Stop the guest's move."""
         self._trip("abort")
-        running = self._moving(uuid)
-        if running.post_copy:
-            raise errors.WrongState(f"the move of server {uuid} is in post-copy: it can only go on")
-        running.aborted.set()
+        self._copying(uuid).aborted.set()
 
     def post_copy(self, uuid: str) -> None:
         """Let the guest run at the destination from now on."""
@@ -380,6 +372,12 @@ class Driver(driver.Driver):
             raise errors.WrongState(f"server {uuid} has no running migration job")
         return found
 
+    def _copying(self, uuid: str) -> Job:
+        found = self._moving(uuid)
+        if found.post_copy:
+            raise errors.WrongState(f"the move of server {uuid} is in post-copy: it can only go on")
+        return found
+
     def _need(self, uuid: str) -> worlds.Guest:
         found = self._host.guests.get(uuid)
         if found is None:
@@ -387,23 +385,8 @@ class Driver(driver.Driver):
         return found
 
     def _trip(self, method: str) -> None:
-        """Wait where a hold is planted for this method, and raise its fault, each once.
-
-        Then do what this host does again and again: be slow, and fail.
-        """
-        with self._world.lock:
-            held = self._host.holds.pop(method, None)
-            fault = self._host.faults.pop(method, None)
-            unlucky = self._world.luck.random() < self._host.fails.get(method, 0.0)
-        if held is not None:
-            held.wait()
-        if fault is not None:
-            raise fault
-        self._stopped.wait(self._host.slow.get(method, 0.0))
-        if unlucky:
-            raise errors.HypervisorError(
-                f"{self._host.name}: {method} fails now and then, as its topology has it"
-            )
+        """Do what was planted for this method."""
+        self._world.trip(self._host, method, self._stopped)
 
 
 def _seen(guest: worlds.Guest) -> driver.Guest:
