@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from common import errors
+from services.compute import native
 from services.compute.virt.libvirt import monitor
-from services.compute.virt.libvirt import native
 from services.compute.virt.libvirt import streams
 
 # Seconds without a byte after which a stream is dead.
