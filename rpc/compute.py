@@ -127,6 +127,16 @@ class Compute(interface.Interface):
     def observe_guest(self, context: Context, instance: objects.Instance) -> objects.GuestSeen:
         """Say what this host has of a guest; changes nothing, and a repeat is another look."""
 
+    @interface.call(since="1.0", timeout=20)
+    def let_go_live_migration(
+        self, context: Context, instance: objects.Instance, migration: objects.Migration
+    ) -> int:
+        """End the dead streams over which the guest of this move waits here for memory.
+
+        One over which anything goes is left alone, so a repeat does no harm;
+        gives how many were ended.
+        """
+
     @interface.call(since="1.0", timeout=30)
     def force_live_migration(self, context: Context, migration: str) -> None:
         """Make the hypervisor's job of this move end; WrongState when it does not run here."""

@@ -134,6 +134,13 @@ class Manager(compute.Compute):
         del context
         return observation.observe(self._deps, instance)
 
+    def let_go_live_migration(
+        self, context: Context, instance: objects.Instance, migration: objects.Migration
+    ) -> int:
+        """End dead streams of a guest that waits here."""
+        del context
+        return self._incoming.let_go(instance, migration)
+
     def abort_live_migration(self, context: Context, migration: str) -> None:
         """Stop a move from here."""
         del context

@@ -106,6 +106,10 @@ class Steering:
         for decision in self._engine.change(self.policy, iteration):
             self.do(decision)
 
+    def apply(self) -> None:
+        """Tell a job that stood still what the policy has become meanwhile."""
+        self._native(self._deps.driver.set_bandwidth, self.policy.bandwidth)
+
     def do(self, decision: Decision) -> None:
         """Do what was decided; a job that ends in this moment needs it no more."""
         self._note(decision)

@@ -230,11 +230,16 @@ def _note(tx: Tx, told: objects.MoveReport, now: objects.Migration) -> objects.M
 
 
 def _facts(told: objects.MoveReport) -> dict[str, object]:
-    """Give what the report says; a move that ended well has no error, whatever it met."""
+    """Give what the report says; an empty reason takes back the one that is written.
+
+    A move that ended well has no error, whatever it met.
+    """
     facts = {name: getattr(told, name) for name in FACTS}
     if told.status == states.Move.COMPLETED:
         return facts
-    return {name: value for name, value in facts.items() if value is not None}
+    return {
+        name: None if value == "" else value for name, value in facts.items() if value is not None
+    }
 
 
 def _change(deps: Deps, tx: Tx, told: objects.MoveReport) -> objects.Migration:

@@ -117,7 +117,7 @@ def test_post_copy_is_seen_and_cannot_be_aborted(whimbrel, services, huge):
     assert "its guest runs at host2" in aborted.err
     assert "HTTP 400" in aborted.err
     assert "running (post-copy)" == broken["status"]
-    assert "the link to host2 broke in post-copy" in broken["error_message"]
+    assert "the link between host1 and host2 broke in post-copy" in broken["error_message"]
     assert 0 == watched.status, watched.err
     assert ["host2"] == services.world.running(server["id"])
 

@@ -29,11 +29,14 @@ from services.compute.virt.libvirt import preparation
 from services.compute.virt.libvirt import reach
 from services.compute.virt.libvirt import records
 from services.compute.virt.libvirt import settings
+from services.compute.virt.libvirt import silence
 from services.compute.virt.libvirt import streams
 from services.compute.virt.libvirt import trouble
 from services.compute.virt.libvirt import usage
 from services.compute.virt.libvirt import xml
 
+# Seconds for a destination to take a connection.
+REACH = 3.0
 REMOVE = (
     libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
     | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
@@ -244,14 +247,30 @@ class Driver(driver.Driver):
         agreed = self.terms(instance, data, policy)
         return self._moves.recover(instance, data, agreed.policy)
 
-    def let_go(self, uuid: str) -> None:
-        """End the dead streams of a guest that waits for memory here."""
+    def let_go(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> int:
+        """End the dead streams of a guest that waits for memory here, if it came by this move."""
+        uuid = instance.uuid
+        if records.read(self._here.instances, records.Role.COMING, data.migration_uuid) is None:
+            return 0
         opened = self._link.get()
         with trouble.told(f"end the dead stream of server {uuid}"):
             domain = guests.find(opened, uuid)
-            pid = guests.pid(domain) if domain is not None and guests.halved(domain) else None
-        if pid is not None:
-            streams.let_go(pid)
+            pid = guests.pid(domain) if domain is not None and domain.isActive() else None
+        if pid is None:
+            return 0
+        return silence.let_go(pid, f"QEMU of server {uuid} on {self._here.host}")
+
+    def traffic(self, uuid: str) -> frozenset[streams.Stream]:
+        """Count what went over the guest's migration streams, as the kernel knows it."""
+        return self._moves.traffic(uuid)
+
+    def reaches(self, data: objects.LibvirtLiveMigrateData) -> bool:
+        """Tell whether the destination's libvirt takes a connection."""
+        return streams.answers(data.destination_address, self._here.scheme, REACH)
+
+    def cut_off(self, uuid: str) -> int:
+        """End the streams of the guest's move while it still copies."""
+        return self._moves.cut_off(uuid)
 
     def job(self, uuid: str) -> objects.MigrationProgress | None:
         """Ask how far the guest's running move is."""

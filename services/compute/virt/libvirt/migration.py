@@ -39,6 +39,7 @@ STATISTICS = 1.0
 # Seconds that a libvirt daemon gets to come back after it was lost in the middle of a move.
 PATIENCE = 60
 LOOK = 1.0  # seconds between two looks while nothing is told
+STILL = 2.0  # seconds without a byte after which a stream is dead
 # How often a broken stream is looked at, until QEMU at both ends has noticed its end.
 TRIES = 20
 AGAIN = 0.5  # seconds
@@ -147,6 +148,24 @@ class Migration:
         tracked = self._running.get(uuid) or self._found.setdefault(uuid, progress.Progress("", 0))
         copies = mirrors.look(domain, tracked.targets) if stats.get("disk_total") else []
         return tracked.read(stats, self._told.iteration(uuid), copies, post_copy=left)
+
+    def traffic(self, uuid: str) -> frozenset[streams.Stream]:
+        """Give the guest's migration streams as the kernel counts them; none where it is not."""
+        opened = self._link.get()
+        with trouble.told(f"look at the streams of server {uuid}"):
+            domain = guests.find(opened, uuid)
+            pid = guests.pid(domain) if domain is not None else None
+        return frozenset() if pid is None else streams.migrating(pid)
+
+    def cut_off(self, uuid: str) -> int:
+        """End the streams of a move that still copies; WrongState in post-copy."""
+        opened = self._link.get()
+        with trouble.told(f"end the streams of server {uuid}"):
+            domain = guests.find(opened, uuid)
+            if domain is None or guests.halved(domain):
+                raise errors.WrongState(f"no move of server {uuid} copies from {self._here.host}")
+            pid = guests.pid(domain)
+        return 0 if pid is None else streams.end(streams.migrating(pid), pid)
 
     def leave(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> None:
         """Remove definition and local disks of a guest that went; Conflict when it runs here."""
@@ -270,12 +289,11 @@ class Migration:
 
     def _lives(self, uuid: str, told: Told) -> bool:
         """Tell whether the guest has left, or memory goes over although libvirt gave up."""
-        before = self.job(uuid)
-        if before is None:
-            return self._state(uuid) in LEFT
-        told.get(LOOK)
-        now = self.job(uuid)
-        return now is None or now.memory_processed > before.memory_processed
+        if self._state(uuid) in LEFT:
+            return True
+        before = self.traffic(uuid)
+        told.get(STILL)
+        return self._state(uuid) in LEFT or bool(self.traffic(uuid) - before)
 
     def _outlasts(self, uuid: str, told: Told) -> Ending:
         """Wait while memory goes over without libvirt's help."""
@@ -289,7 +307,7 @@ class Migration:
         with trouble.told(f"end the dead stream of server {uuid}"):
             domain = opened.lookupByUUIDString(uuid)
             pid = guests.pid(domain)
-            if pid is not None and streams.let_go(pid):
+            if pid is not None and streams.end(streams.migrating(pid), pid):
                 return
             try:
                 domain.abortJobFlags(libvirt.VIR_DOMAIN_ABORT_JOB_POSTCOPY)

@@ -7,6 +7,7 @@ import random
 import threading
 from typing import TYPE_CHECKING
 
+from common import errors
 from common import objects
 from common import states
 
@@ -168,3 +169,22 @@ class World:
         with self.lock:
             self.host(host).holds[method] = held
         return held
+
+    def trip(self, host: Host, method: str, stopped: threading.Event) -> None:
+        """Wait where a hold is planted for this method, and raise its fault, each once.
+
+        Then do what this host does again and again: be slow, and fail.
+        """
+        with self.lock:
+            held = host.holds.pop(method, None)
+            fault = host.faults.pop(method, None)
+            unlucky = self.luck.random() < host.fails.get(method, 0.0)
+        if held is not None:
+            held.wait()
+        if fault is not None:
+            raise fault
+        stopped.wait(host.slow.get(method, 0.0))
+        if unlucky:
+            raise errors.HypervisorError(
+                f"{host.name}: {method} fails now and then, as its topology has it"
+            )
