@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ from tests import waiting
 from tests.integration import cloud as clouds
 
 PATIENCE = 30
+SOON = 5  # seconds for what nobody waits for: a cast that removes the file of a check
 
 
 def assert_settled(
@@ -26,6 +28,8 @@ def assert_settled(
     earlier. On `shared` storage its files are seen from everywhere. Allocations are
     told apart by nothing but their host, so that no other move may be going on.
     """
+    with contextlib.suppress(AssertionError):
+        waiting.until(lambda: not list(_wrong(cloud, guest, host, shared=shared)), "settled", SOON)
     wrong = list(_wrong(cloud, guest, host, shared=shared))
     assert not wrong, "; ".join(wrong)
     _ticks(guest, since, lambda: cloud.console(host, guest.uuid))

@@ -155,6 +155,7 @@ def test_several_disks(cloud, several):
     before = probe.alive(several.address, 10)
     several.migrate("host2", policy={"bandwidth": 10})
     running = several.moving(lambda progress: 0 < progress["disk_processed"])
+    several.steer(running, FREE)
     move = several.moved(PATIENCE)
     told = {disk["target"]: disk for disk in move["progress"]["disks"]}
 
