@@ -81,7 +81,7 @@ def test_a_host_that_is_down_is_not_asked(ready):
 
     found = ask(ready, ready.server())
 
-    assert "it is down" == named(found, "host2")["up"].reason
+    assert "it is down" == named(found, "host2")["ComputeFilter"].reason
     assert [] == ready.everybody.told(DESTINATION)
 
 
