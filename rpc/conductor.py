@@ -81,6 +81,23 @@ class Conductor(interface.Interface):
         `answer`.
         """
 
+    @interface.call(since="1.0", timeout=60)
+    def rank_new(self, context: Context, request: objects.NewServer) -> list[objects.Rank]:
+        """Rank every host for a server that is only thought of; nothing is written."""
+
+    @interface.call(since="1.0", timeout=60)
+    def rank_move(
+        self,
+        context: Context,
+        server: str,
+        host: str | None,
+        *,
+        block_migration: bool | None,
+        disk_over_commit: bool,
+        zone: str | None,
+    ) -> list[objects.Rank]:
+        """Rank every host, or the named one, for a live migration; nothing is claimed."""
+
     @interface.call(since="1.0", timeout=60, slow=True)
     def abort_migration(self, context: Context, server: str, migration: str) -> None:
         """Cancel a queued live migration or stop a running one; else raise WrongState."""

@@ -9,6 +9,7 @@ from cliff import columns
 
 from services.cli import api
 from services.cli import command
+from services.cli import explain
 from services.cli import failures
 from services.cli import find
 from services.cli import policies
@@ -160,11 +161,16 @@ class LiveMigrate(command.Show):
         parser.add_argument(
             "--wait", action="store_true", help="watch it, and fail unless it arrives"
         )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="only rank the hosts that it could go to"
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> command.Shown:
         """Order the move; with --wait, see it arrive."""
         server = find.server(self.client, parsed_args.server)
+        if parsed_args.dry_run:
+            return explain.ranking(self._rank(server, parsed_args))
         uuid = self._order(server, parsed_args)
         if not parsed_args.wait:
             self.note(f"watch it with: whimbrel migration watch {uuid}")
@@ -172,6 +178,15 @@ class LiveMigrate(command.Show):
         move = watch.follow(self.client, uuid, self.app.stderr)
         arrived(self.client, server, move, parsed_args.host)
         return command.shown(ENDED, move)
+
+    def _rank(self, server: api.Row, chosen: argparse.Namespace) -> api.Row:
+        return self.client.get(
+            f"/servers/{server['id']}/whimbrel-ranking",
+            host=chosen.host,
+            zone=chosen.zone,
+            block_migration=str(chosen.block).lower(),
+            disk_over_commit=str(chosen.disk_over_commit).lower(),
+        )
 
     def _order(self, server: api.Row, chosen: argparse.Namespace) -> str:
         body, version = order(chosen)

@@ -25,6 +25,7 @@ from services.conductor import grouping
 from services.conductor import liveness
 from services.conductor import moves
 from services.conductor import queue
+from services.conductor import ranking
 from services.conductor import resolve
 from services.conductor import servers
 from services.conductor.tasks.live_migrate import LiveMigrationTask
@@ -46,8 +47,8 @@ class Manager(grouping.Grouping):
         self._deps = deps
         # Moves that wait here for their checks, or are being checked.
         self._checking: set[str] = set()
-        # Hosts that have told something new here since the last tick.
-        self._news: set[str] = set()
+        # Hosts that have told something new here, and when it has settled.
+        self._news: dict[str, float] = {}
         # Servers that wait here for a host, by their generation.
         self._placing: dict[str, int] = {}
 
@@ -63,10 +64,14 @@ class Manager(grouping.Grouping):
                     instances.change(tx, server, expect={"generation": generation})
 
     def observe(self) -> None:
-        """Follow what hosts have told of their guests since the last tick."""
-        news = {self._news.pop() for _each in range(len(self._news))}
+        """Follow what hosts have told of their guests, until that is older than any change."""
+        now = self._deps.clock.monotonic()
+        news = self._news.copy()
         if news:
-            audits.observe(self._deps, news)
+            audits.observe(self._deps, list(news))
+        for host, settled in news.items():
+            if settled < now and self._news.get(host) == settled:
+                del self._news[host]
 
     def create_server(self, context: Context, request: objects.NewServer) -> objects.Instance:
         """Write the server and look for its host in the background."""
@@ -154,6 +159,31 @@ class Manager(grouping.Grouping):
             policy=policy or {},
         )
 
+    def rank_new(self, context: Context, request: objects.NewServer) -> list[objects.Rank]:
+        """Rank the hosts for a new server."""
+        return ranking.new(self._deps, context, request)
+
+    def rank_move(
+        self,
+        context: Context,
+        server: str,
+        host: str | None,
+        *,
+        block_migration: bool | None,
+        disk_over_commit: bool,
+        zone: str | None,
+    ) -> list[objects.Rank]:
+        """Rank the hosts for a live migration."""
+        return ranking.move(
+            self._deps,
+            context,
+            server,
+            host,
+            block_migration=block_migration,
+            disk_over_commit=disk_over_commit,
+            zone=zone,
+        )
+
     def abort_migration(self, context: Context, server: str, migration: str) -> None:
         """Cancel or stop a live migration."""
         control.abort(self._deps, context, server, migration)
@@ -235,7 +265,7 @@ class Manager(grouping.Grouping):
             services.report(tx, service, self._deps.clock.now())
             over = hosts.report(tx, node) if node is not None else {}
         if node is not None:
-            self._news.add(node.host)
+            self._news[node.host] = self._deps.clock.monotonic() + audits.settling(self._deps)
         if over:
             LOG.warning("%s is %s; it gets no more servers", service.host, claims.too_much(over))
 

@@ -115,7 +115,7 @@ def test_waiting_move_does_not_hold_up_others(stage):
 
 def test_queued_move_is_cancelled(stage):
     """It never starts, and its claim goes back; those that run go on."""
-    guests = [stage.boot(size) for size in (MIDDLE, MIDDLE, stages.SMALL)]
+    guests = [stage.boot(size) for size in (stages.LARGE, stages.LARGE, stages.SMALL)]
     begun = [stage.migrate(guest.uuid, "host2") for guest in guests]
     assert states.Move.QUEUED == stage.move(begun[2]).status
 
