@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
 import sys
 from typing import NamedTuple
 from typing import TYPE_CHECKING
@@ -51,6 +52,8 @@ BENCHMARKS = {
 def main(arguments: list[str]) -> int:
     """Run the named benchmarks, or all."""
     options = _parse(arguments)
+    # Told to end, it takes its guests and its lab away first.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     chosen = {name: BENCHMARKS[name] for name in options.names or BENCHMARKS}
     lab = labs.Lab(options.lab, options.subnet)
     groups: Tables = {}
