@@ -61,6 +61,36 @@ class Conductor(interface.Interface):
         CheckFailed); without, they end up in the row.
         """
 
+    @interface.call(since="1.0", timeout=180)
+    def migrate_server(  # noqa: PLR0913 - one request
+        self,
+        context: Context,
+        server: str,
+        host: str | None,
+        flavor: str | None,
+        *,
+        auto_confirm: bool,
+        bandwidth: int,
+        wait: bool,
+        zone: str | None,
+    ) -> objects.Migration:
+        """Begin a cold migration, or a resize to the flavor of this id, and give its row.
+
+        `bandwidth` caps the copy, in MiB per second, 0 for no limit; `zone` is
+        a zone's name or `any` for a server that may leave its own. With
+        `wait` a host is chosen before the answer and NoValidHost is raised;
+        without, a refusal ends up in the row. WrongState, FlavorNotFound, and
+        Invalid for a flavor with a smaller disk come at once in both.
+        """
+
+    @interface.call(since="1.0", timeout=60)
+    def confirm_resize(self, context: Context, server: str) -> None:
+        """Begin to remove what was kept at the source; WrongState unless resized."""
+
+    @interface.call(since="1.0", timeout=60)
+    def revert_resize(self, context: Context, server: str) -> None:
+        """Begin to bring the guest back as it was; WrongState unless resized."""
+
     @interface.call(since="1.0", timeout=90, slow=True)
     def check_migrate(
         self,
@@ -247,6 +277,14 @@ class Conductor(interface.Interface):
         Raises StaleWrite when the generation or status is not the expected
         one. A terminal status also settles server, allocations and queue; a
         repeat of the same report gives the same answer.
+        """
+
+    @interface.call(since="1.0", timeout=60)
+    def step_ended(self, context: Context, report: objects.StepReport) -> None:
+        """Take how a step of a cold move ended, and send what follows from it.
+
+        A report of a step that is not the move's present one, or of an older
+        generation, is late or repeated and changes nothing.
         """
 
     @interface.cast(since="1.0")

@@ -167,6 +167,29 @@ class Stage:
         )
         return str(begun.uuid)
 
+    def relocate(
+        self,
+        uuid: str,
+        host: str | None = None,
+        flavor: str | None = None,
+        *,
+        auto_confirm: bool = False,
+        wait: bool = True,
+        zone: str | None = None,
+    ) -> str:
+        """Begin a cold migration, or a resize, and give its uuid."""
+        begun = self.conductor.migrate_server(
+            context.admin(),
+            uuid,
+            host,
+            flavor,
+            auto_confirm=auto_confirm,
+            bandwidth=0,
+            wait=wait,
+            zone=zone,
+        )
+        return str(begun.uuid)
+
     def move(self, uuid: str) -> objects.Migration:
         """Give a move."""
         with self.database.read() as tx:

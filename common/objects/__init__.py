@@ -8,6 +8,9 @@ from common.objects.catalog import Network as Network
 from common.objects.catalog import Port as Port
 from common.objects.check import CheckReport as CheckReport
 from common.objects.check import CheckResult as CheckResult
+from common.objects.cold import ColdMove as ColdMove
+from common.objects.cold import CopyFile as CopyFile
+from common.objects.cold import StepReport as StepReport
 from common.objects.finding import Finding as Finding
 from common.objects.host import ComputeNode as ComputeNode
 from common.objects.host import HostFacts as HostFacts

@@ -8,6 +8,7 @@ from oslo_versionedobjects.base import VersionedObjectRegistry
 from common.objects import base
 from common.objects import loose
 from common.objects import moment
+from common.objects.cold import ColdMove  # noqa: F401 - the field's type for mypy
 from common.objects.host import HostFacts  # noqa: F401 - the field's type for mypy
 from common.objects.policy import MigrationPolicy  # noqa: F401 - the field's type for mypy
 
@@ -48,6 +49,9 @@ class Migration(base.Value):
         "reasons": loose.ReasonsField(nullable=True),
         "progress": fields.ObjectField("MigrationProgress", nullable=True),
         "data": fields.ObjectField("LibvirtLiveMigrateData", nullable=True),
+        "stage": fields.StringField(nullable=True),  # the step of a cold move that is being done
+        "cold": fields.ObjectField("ColdMove", nullable=True),
+        "confirm_at": moment.MomentField(nullable=True),  # it confirms itself then
         "downtime_ms": fields.IntegerField(nullable=True),
         "job_ms": fields.IntegerField(nullable=True),  # libvirt's own total
         "created_at": moment.MomentField(nullable=True),

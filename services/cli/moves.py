@@ -16,6 +16,8 @@ from services.cli import policies
 from services.cli import servers
 from services.cli import watch
 
+# Statuses in which a watched move has ended as it was to.
+GOOD = frozenset({"completed", "confirmed", "reverted"})
 # Where the API takes what is said of zones, beside Nova's own keys.
 ZONE = "whimbrel:zone"
 # Below 2.34 the checks are made, and their refusals told, before the answer.
@@ -117,6 +119,10 @@ SHOWN: tuple[command.Column, ...] = (
     ("eta_ms", command.at("progress", "eta_ms")),
     ("downtime_ms", command.at("downtime_ms")),
     ("job_ms", command.at("job_ms")),
+    ("copied_bytes", command.at("cold", "copied_bytes")),
+    ("copied_while_running_bytes", command.at("cold", "copied_running")),
+    ("off_ms", command.at("cold", "off_ms")),
+    ("confirms_itself_at", command.at("confirm_at")),
     ("error_code", command.at("error_code")),
     ("error_message", command.at("error_message")),
     ("failed_step", command.at("failed_step")),
@@ -314,7 +320,7 @@ class WatchMove(command.Act):
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         """Show the migration until it has ended."""
         move = watch.follow(self.client, self._uuid(parsed_args), self.app.stdout)
-        if move["status"] != "completed":
+        if move["status"] not in GOOD:
             raise failures.Failure(f"the migration is {watch.reasons(move)}")
 
     def _uuid(self, chosen: argparse.Namespace) -> str:

@@ -80,6 +80,11 @@ class Reporter:
         self._reports.setdefault(report.migration_uuid, []).append(report)
         self._changed.set()
 
+    @_again
+    def step(self, context: Context, report: objects.StepReport) -> None:
+        """Tell how a step of a cold move ended."""
+        self._conductor.step_ended(context, report)
+
     def post(self, progress: objects.MigrationProgress) -> objects.MigrationProgress:
         """Put a move's progress on the board; its percent never goes back."""
         before = self._board.get(progress.migration_uuid)

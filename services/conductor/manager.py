@@ -28,6 +28,8 @@ from services.conductor import queue
 from services.conductor import ranking
 from services.conductor import resolve
 from services.conductor import servers
+from services.conductor.cold import begin as cold
+from services.conductor.cold import relocating
 from services.conductor.tasks.live_migrate import LiveMigrationTask
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 
-class Manager(grouping.Grouping):
+class Manager(grouping.Grouping, relocating.Relocating):
     """Answers every call of rpc.conductor.Conductor."""
 
     def __init__(self, deps: Deps) -> None:
@@ -80,7 +82,9 @@ class Manager(grouping.Grouping):
         return instance
 
     def operate(self, context: Context, server: str, operation: str) -> None:
-        """Begin an operation on a server."""
+        """Begin an operation on a server; a cold move ends before its server is deleted."""
+        if operation == "delete" and cold.delete(self._deps, context, server):
+            return
         servers.operate(self._deps, context, server, operation)
 
     def operation_ended(  # noqa: PLR0913 - declared so

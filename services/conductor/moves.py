@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import logging
+from typing import Any
 from typing import TYPE_CHECKING
 
 from common import checks
@@ -123,7 +124,7 @@ def catch_up(deps: Deps, tx: Tx, told: objects.MoveReport) -> None:
 def settle(deps: Deps, tx: Tx, migration: objects.Migration, power: int | None) -> None:
     """Make server and allocations agree with how the move ended."""
     instance = servers.get(tx, migration.instance_uuid)
-    changes: dict[str, object] = {"task_state": None, "progress": 0}
+    changes: dict[str, Any] = {"task_state": None, "progress": 0}
     _remember(tx, migration)
     if migration.status == states.Move.COMPLETED:
         claims.release(tx, migration.uuid)
@@ -229,7 +230,7 @@ def _note(tx: Tx, told: objects.MoveReport, now: objects.Migration) -> objects.M
     )
 
 
-def _facts(told: objects.MoveReport) -> dict[str, object]:
+def _facts(told: objects.MoveReport) -> dict[str, Any]:
     """Give what the report says; an empty reason takes back the one that is written.
 
     A move that ended well has no error, whatever it met.

@@ -21,7 +21,7 @@ STORAGE = ".whimbrel-storage"  # names the file system, for good
 CACHE = "/var/lib/whimbrel/cache"
 OLD = "2.30"  # refuses before it answers
 NEW = "2.96"  # answers first
-TERMINAL = {"completed", "failed", "cancelled", "error"}
+TERMINAL = {"completed", "confirmed", "reverted", "failed", "cancelled", "error"}
 
 
 class Cloud:
@@ -202,12 +202,12 @@ class Guest:
         ]
         return found
 
-    def moved(self, seconds: float = 60) -> dict[str, Any]:
-        """Wait for the end of the newest migration, and give all of it."""
+    def moved(self, seconds: float = 60, *, until: str = "") -> dict[str, Any]:
+        """Wait for the end of the newest migration, or a status, and give all of it."""
 
         def ended() -> dict[str, Any] | None:
             move = self.move()
-            return move if move["status"] in TERMINAL else None
+            return move if move["status"] in TERMINAL | {until} else None
 
         found = waiting.until(ended, "the migration ends", seconds)
         assert found is not None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from common import checks
 from common import errors
+from services.compute.virt import cold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,8 +99,8 @@ class Terms(NamedTuple):
     refusal: str = ""
 
 
-class Driver(abc.ABC):
-    """One hypervisor host."""
+class Driver(cold.ColdMoves):
+    """One hypervisor host; cold moves have a contract of their own."""
 
     # ---- the host ----
 

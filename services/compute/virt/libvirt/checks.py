@@ -240,6 +240,11 @@ def running(
         raise errors.GuestNotFound(f"{here.host} has no guest of server {instance.uuid}")
     if guests.standing(connection, instance.uuid) is not guests.Standing.ACTIVE:
         raise errors.WrongState(f"server {instance.uuid} is shut down on {here.host}")
+    return hardware(domain, instance)
+
+
+def hardware(domain: libvirt.virDomain, instance: objects.Instance) -> Running:
+    """Read the hardware of a guest, whether it runs or not."""
     xml = ET.fromstring(domain.XMLDesc())
     kind = xml.find("os/type")
     return Running(

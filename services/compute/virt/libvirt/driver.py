@@ -34,6 +34,7 @@ from services.compute.virt.libvirt import streams
 from services.compute.virt.libvirt import trouble
 from services.compute.virt.libvirt import usage
 from services.compute.virt.libvirt import xml
+from services.compute.virt.libvirt.cold import moves
 
 # Seconds for a destination to take a connection.
 REACH = 3.0
@@ -45,8 +46,10 @@ REMOVE = (
 )
 
 
-class Driver(driver.Driver):
+class Driver(moves.ColdMoves, driver.Driver):
     """This host's libvirt; run_events() needs a native thread while it is started."""
+
+    REMOVE = REMOVE
 
     def __init__(self, conf: cfg.ConfigOpts, time: clock.Clock | None = None) -> None:
         """Read the options; nothing is opened before start()."""
@@ -360,10 +363,19 @@ class Driver(driver.Driver):
         self, opened: libvirt.virConnect, instance: objects.Instance, files: driver.Files
     ) -> None:
         """Define the guest anew, with its fresh run token, and start it."""
+        made = disks.layout(self._here.folder(instance.uuid), instance, files.disk)
+        with trouble.told(f"start server {instance.uuid}"):
+            self._define(opened, instance, files, made).create()
+
+    def _define(
+        self,
+        opened: libvirt.virConnect,
+        instance: objects.Instance,
+        files: driver.Files,
+        made: list[disks.Disk],
+    ) -> libvirt.virDomain:
+        """Define the guest anew, with its fresh run token."""
         folder = self._here.folder(instance.uuid)
-        made = disks.layout(folder, instance, files.disk)
         named = tuple((disk.target, str(disk.path)) for disk in made)
         paths = xml.Paths(named, files.kernel, files.ramdisk, str(disks.console(folder)))
-        with trouble.told(f"start server {instance.uuid}"):
-            domain = opened.defineXML(xml.build(instance, self._shape(), paths))
-            domain.create()
+        return opened.defineXML(xml.build(instance, self._shape(), paths))

@@ -16,6 +16,7 @@ from services.compute.virt import checks as plain
 from services.compute.virt import driver
 from services.compute.virt import fallback
 from services.compute.virt.simulated import checks
+from services.compute.virt.simulated import cold
 from services.compute.virt.simulated import job
 from services.compute.virt.simulated import usage
 from services.compute.virt.simulated import world as worlds
@@ -31,7 +32,7 @@ GIB = 1 << 30
 QUIET = 5.0
 
 
-class Driver(driver.Driver):
+class Driver(cold.Cold, driver.Driver):
     """One simulated host."""
 
     def __init__(self, conf: ConfigOpts, world: worlds.World) -> None:

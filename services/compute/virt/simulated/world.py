@@ -95,6 +95,11 @@ class Host:
     name: str
     guests: dict[str, Guest] = dataclasses.field(default_factory=dict)
     files: set[str] = dataclasses.field(default_factory=set)
+    # What has landed of cold moves: (migration, file): its chunks.
+    copies: dict[tuple[str, str], list[str]] = dataclasses.field(default_factory=dict)
+    # Cold migration: the guest that it made here, and the one that is kept for it.
+    made: dict[str, str] = dataclasses.field(default_factory=dict)
+    kept: dict[str, Guest] = dataclasses.field(default_factory=dict)
     storage: str = ""  # name of what several hosts keep their files on; empty: its own disk
     holds: dict[str, Hold] = dataclasses.field(default_factory=dict)
     faults: dict[str, Exception] = dataclasses.field(default_factory=dict)
