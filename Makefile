@@ -5,7 +5,7 @@ BIN := .venv/bin
 FAST := tests/architecture tests/unit tests/functional tests/replay
 
 .DEFAULT_GOAL := help
-.PHONY: proof help setup setup-sim demo demo-sim test check lint types imports fast coverage bench scale lab docs lock format clean
+.PHONY: help setup setup-sim demo demo-sim test check lint types imports fast coverage bench scale lab docs lock format clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -25,9 +25,6 @@ demo-sim: setup-sim ## the same story on simulated hypervisors, in one process
 
 test: setup lint types imports ## everything, as CI runs it (root)
 	$(BIN)/pytest $(FAST) tests/integration
-
-proof: setup ## busy guests under every policy on real QEMU; minutes, not part of test (root)
-	$(BIN)/pytest tests/proof
 
 check: lint types imports fast ## what every commit passes: all but integration
 

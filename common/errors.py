@@ -258,6 +258,12 @@ class MoveFailed(Error):
     code = "move_failed"
 
 
+class LinkLost(MoveFailed):
+    """The link between the hosts broke while the guest was copied; it runs on its source."""
+
+    code = "link_lost"
+
+
 class HypervisorError(Error):
     """libvirt refused an operation; the sentence carries its own words."""
 

@@ -176,6 +176,11 @@ def digest(path: pathlib.Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def verify(image: objects.Image, path: pathlib.Path) -> None:
+    """Raise BadImage unless the file has the image's size and checksum."""
+    _judge(image, path.stat().st_size, digest(path))
+
+
 def _image(values: dict[str, Any]) -> objects.Image:
     known = {name: values[name] for name in objects.Image.fields if name in values}
     found = objects.Image(**known)

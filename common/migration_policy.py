@@ -131,9 +131,8 @@ class _Layer(NamedTuple):
 def defaults(conf: cfg.ConfigOpts) -> Defaults:
     """Read the configuration; an option that nobody set leaves its field to the preset."""
     group = conf[GROUP]
-    found = {
-        field: getattr(group, option) for field, option in OPTIONS.items() if _set(conf, option)
-    }
+    said = {field: getattr(group, option) for field, option in OPTIONS.items()}
+    found = {field: value for field, value in said.items() if value is not None}
     if found.get("on_timeout") == "force_complete":  # Nova's: post-copy if it may be, else a pause
         found |= {"on_timeout": "post-copy", "allow_paused": True}
     return Defaults(
@@ -174,7 +173,8 @@ def amend(policy: objects.MigrationPolicy, changes: Mapping[str, Any]) -> object
     """Give the policy of a running move with some fields changed; Invalid for any other field.
 
     What libvirt takes only at the start of a job (flags, connections,
-    compression, encryption) stays as it was.
+    compression, encryption) stays as it was; so a policy that never goes into
+    post-copy cannot be told to at its timeout.
     """
     for name in changes:
         if name not in CHANGEABLE:
@@ -183,7 +183,25 @@ def amend(policy: objects.MigrationPolicy, changes: Mapping[str, Any]) -> object
                 f"{', '.join(sorted(CHANGEABLE))}"
             )
     read = {name: policy_fields.read(name, value, name) for name, value in changes.items()}
-    return policy.replace(**read)
+    if read.get("on_timeout") == "pause":
+        read.setdefault("allow_paused", True)
+    amended = policy.replace(**read)
+    _possible(amended)
+    return amended
+
+
+def _possible(policy: objects.MigrationPolicy) -> None:
+    """Refuse a timeout action that the rest of a running move's policy excludes."""
+    if policy.on_timeout == "post-copy" and policy.post_copy == "never":
+        raise errors.Invalid(
+            "on_timeout is post-copy, but this migration began with post_copy never, which "
+            "cannot be changed while it goes on; on_timeout may be abort or pause"
+        )
+    if policy.on_timeout == "pause" and not policy.allow_paused:
+        raise errors.Invalid(
+            "on_timeout is pause, which allow_paused, false, does not allow; "
+            "set on_timeout to abort, too"
+        )
 
 
 def _whole(values: Mapping[str, Any]) -> objects.MigrationPolicy:
@@ -289,11 +307,3 @@ def _refuse(said: Mapping[str, str], name: str, why: str) -> None:
 
 def _contradiction(first: str, value: str, second: str, other: str) -> errors.Invalid:
     return errors.Invalid(f"{first} is {value}, which {second}, {other}, does not allow")
-
-
-def _set(conf: cfg.ConfigOpts, option: str) -> bool:
-    found = conf.get_location(option, GROUP)
-    return found is not None and found.location not in {
-        cfg.Locations.opt_default,
-        cfg.Locations.set_default,
-    }

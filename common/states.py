@@ -147,9 +147,9 @@ LIVE: dict[Move, frozenset[Move]] = {
 }
 
 COLD: dict[Move, frozenset[Move]] = {
-    Move.ACCEPTED: frozenset({Move.PRE_MIGRATING, Move.FAILED, Move.ERROR}),
-    Move.PRE_MIGRATING: frozenset({Move.MIGRATING, Move.FAILED, Move.ERROR}),
-    Move.MIGRATING: frozenset({Move.POST_MIGRATING, Move.FAILED, Move.ERROR}),
+    Move.ACCEPTED: _UNDO | {Move.PRE_MIGRATING},
+    Move.PRE_MIGRATING: _UNDO | {Move.PRE_MIGRATING, Move.MIGRATING},
+    Move.MIGRATING: _UNDO | {Move.POST_MIGRATING},
     Move.POST_MIGRATING: frozenset({Move.FINISHED, Move.FAILED, Move.ERROR}),
     Move.FINISHED: frozenset({Move.CONFIRMING, Move.REVERTING, Move.ERROR}),
     Move.CONFIRMING: frozenset({Move.CONFIRMED, Move.ERROR}),
@@ -163,6 +163,7 @@ MOVES: dict[Kind, dict[Move, frozenset[Move]]] = {
 }
 
 MOVABLE = frozenset({Vm.ACTIVE, Vm.PAUSED})
+COLD_MOVABLE = frozenset({Vm.ACTIVE, Vm.STOPPED})
 
 _RUNNING = frozenset({Vm.ACTIVE})
 _ANY = frozenset(Vm) - {Vm.DELETED}

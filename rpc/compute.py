@@ -91,6 +91,41 @@ class Compute(interface.Interface):
         A repeat for a move that is already going on here changes nothing.
         """
 
+    @interface.call(since="1.0", timeout=60)
+    def survey_cold_move(
+        self, context: Context, instance: objects.Instance, cold: objects.ColdMove
+    ) -> objects.ColdMove:
+        """Give what the source knows of its guest before a cold move: disks, machine, CPU."""
+
+    @interface.cast(since="1.0")
+    def cold_step(
+        self,
+        context: Context,
+        instance: objects.Instance,
+        migration: objects.Migration,
+        step: str,
+    ) -> None:
+        """Do one step of a cold move; ends in conductor.step_ended.
+
+        Steps are Nova's: prep_resize, resize_instance, finish_resize,
+        confirm_resize, revert_resize, finish_revert_resize, and for a move
+        that failed undo_resize at its destination and restore_instance at its
+        source. A step that is done already is reported again.
+        """
+
+    @interface.call(since="1.0", timeout=600)
+    def landed(
+        self, context: Context, instance: objects.Instance, cold: objects.ColdMove, name: str
+    ) -> list[str]:
+        """Give the SHA-256, in hex, of each whole or last chunk of a copy as it landed here.
+
+        Chunks are of driver.CHUNK bytes; a file that is not here has none.
+        """
+
+    @interface.call(since="1.0", timeout=30)
+    def abort_cold_move(self, context: Context, migration: str) -> None:
+        """Stop the copy of this move; WrongState when there is nothing to stop here."""
+
     @interface.call(since="1.0", timeout=600)
     def pre_live_migration(
         self, context: Context, instance: objects.Instance, migration: objects.Migration
@@ -126,6 +161,16 @@ class Compute(interface.Interface):
     @interface.call(since="1.0", timeout=20)
     def observe_guest(self, context: Context, instance: objects.Instance) -> objects.GuestSeen:
         """Say what this host has of a guest; changes nothing, and a repeat is another look."""
+
+    @interface.call(since="1.0", timeout=20)
+    def let_go_live_migration(
+        self, context: Context, instance: objects.Instance, migration: objects.Migration
+    ) -> int:
+        """End the dead streams over which the guest of this move waits here for memory.
+
+        One over which anything goes is left alone, so a repeat does no harm;
+        gives how many were ended.
+        """
 
     @interface.call(since="1.0", timeout=30)
     def force_live_migration(self, context: Context, migration: str) -> None:

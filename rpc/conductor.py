@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from rpc import interface
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from common import objects
     from common.context import Context
 
@@ -59,6 +61,36 @@ class Conductor(interface.Interface):
         CheckFailed); without, they end up in the row.
         """
 
+    @interface.call(since="1.0", timeout=180)
+    def migrate_server(  # noqa: PLR0913 - one request
+        self,
+        context: Context,
+        server: str,
+        host: str | None,
+        flavor: str | None,
+        *,
+        auto_confirm: bool,
+        bandwidth: int,
+        wait: bool,
+        zone: str | None,
+    ) -> objects.Migration:
+        """Begin a cold migration, or a resize to the flavor of this id, and give its row.
+
+        `bandwidth` caps the copy, in MiB per second, 0 for no limit; `zone` is
+        a zone's name or `any` for a server that may leave its own. With
+        `wait` a host is chosen before the answer and NoValidHost is raised;
+        without, a refusal ends up in the row. WrongState, FlavorNotFound, and
+        Invalid for a flavor with a smaller disk come at once in both.
+        """
+
+    @interface.call(since="1.0", timeout=60)
+    def confirm_resize(self, context: Context, server: str) -> None:
+        """Begin to remove what was kept at the source; WrongState unless resized."""
+
+    @interface.call(since="1.0", timeout=60)
+    def revert_resize(self, context: Context, server: str) -> None:
+        """Begin to bring the guest back as it was; WrongState unless resized."""
+
     @interface.call(since="1.0", timeout=90, slow=True)
     def check_migrate(
         self,
@@ -78,6 +110,23 @@ class Conductor(interface.Interface):
         that says nothing within [conductor] check_timeout fails by the name
         `answer`.
         """
+
+    @interface.call(since="1.0", timeout=60)
+    def rank_new(self, context: Context, request: objects.NewServer) -> list[objects.Rank]:
+        """Rank every host for a server that is only thought of; nothing is written."""
+
+    @interface.call(since="1.0", timeout=60)
+    def rank_move(
+        self,
+        context: Context,
+        server: str,
+        host: str | None,
+        *,
+        block_migration: bool | None,
+        disk_over_commit: bool,
+        zone: str | None,
+    ) -> list[objects.Rank]:
+        """Rank every host, or the named one, for a live migration; nothing is claimed."""
 
     @interface.call(since="1.0", timeout=60, slow=True)
     def abort_migration(self, context: Context, server: str, migration: str) -> None:
@@ -216,12 +265,26 @@ class Conductor(interface.Interface):
         """Write how an operation, or "build", ended on the host; a repeat changes nothing."""
 
     @interface.call(since="1.0", timeout=60)
-    def move_report(self, context: Context, report: objects.MoveReport) -> objects.Migration:
+    def move_report(
+        self,
+        context: Context,
+        report: objects.MoveReport,
+        earlier: Sequence[objects.MoveReport] = (),
+    ) -> objects.Migration:
         """Write a change of a move's status with its steps, and give the row as it is then.
 
+        Before it come those that may not have been heard: one that the move is beyond is left out.
         Raises StaleWrite when the generation or status is not the expected
         one. A terminal status also settles server, allocations and queue; a
         repeat of the same report gives the same answer.
+        """
+
+    @interface.call(since="1.0", timeout=60)
+    def step_ended(self, context: Context, report: objects.StepReport) -> None:
+        """Take how a step of a cold move ended, and send what follows from it.
+
+        A report of a step that is not the move's present one, or of an older
+        generation, is late or repeated and changes nothing.
         """
 
     @interface.cast(since="1.0")
@@ -231,9 +294,10 @@ class Conductor(interface.Interface):
         host: str,
         progress: list[objects.MigrationProgress],
         notes: list[objects.MigrationStep],
+        reports: list[objects.MoveReport],
     ) -> None:
-        """Write the progress of all running moves of a host, and decisions about them.
+        """Write the progress of all running moves of a host, and what was decided and reported.
 
-        The next report replaces the progress; a decision also comes with the
-        move's next change of status.
+        The next message replaces the progress; a decision also comes with the
+        move's next change of status, and so does a report that nobody waits for.
         """

@@ -15,7 +15,7 @@ class Scheduler(interface.Interface):
     """Chooses hosts, and claims what it chooses."""
 
     TOPIC = "scheduler"
-    VERSION = "1.1"
+    VERSION = "1.0"
 
     @interface.call(since="1.0", timeout=30)
     def select_destinations(self, context: Context, spec: objects.RequestSpec) -> objects.Selection:
@@ -34,6 +34,6 @@ class Scheduler(interface.Interface):
         knows fails by the name `known`.
         """
 
-    @interface.call(since="1.1", timeout=30)
+    @interface.call(since="1.0", timeout=30)
     def rank(self, context: Context, spec: objects.RequestSpec) -> list[objects.Rank]:
         """Give every host with its points, best first, then those refused; claims nothing."""

@@ -53,11 +53,13 @@ def running(
     options: Mapping[str, object] | None = None,
     *,
     shared_storage: bool = False,
+    each: Mapping[str, Mapping[str, object]] | None = None,
 ) -> Generator[Together]:
     """Run one of each service and a compute per host while the block lasts.
 
     `folder` takes the database and the images; `options` are those of
-    common.config, "group.option" to value, for every service.
+    common.config, "group.option" to value, for every service; `each` has more
+    of them for the computes of some hosts, by name.
     """
     clock = clocks.SystemClock()
     world = worlds.World(clock, shared_storage=shared_storage)
@@ -82,9 +84,8 @@ def running(
             ),
         ]
         for host in hosts:
-            own = load.private(
-                {**common, "host": host, "image.cache": str(folder / f"cache-{host}")}
-            )
+            cache = {"host": host, "image.cache": str(folder / f"cache-{host}")}
+            own = load.private({**common, **cache, **(each or {}).get(host, {})})
             made = driver.Driver(own, world)
             started.append(process.running(own, bus, made, concurrency.plain(), clock))
         stack.enter_context(_beside(started))

@@ -57,19 +57,20 @@ def any_database(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def postgres_socket() -> Iterator[pathlib.Path]:
     """Run a PostgreSQL server for the session and give the folder of its socket."""
-    programs = _programs()
-    if programs is None:
+    found = programs()
+    if found is None:
         pytest.skip("no PostgreSQL server is installed; run make setup as root")
     with tempfile.TemporaryDirectory(prefix="whimbrel-pg-") as folder:
         home = pathlib.Path(folder)
         if os.geteuid() == 0:
             shutil.chown(home, "postgres", "postgres")
-        with _server(programs, home):
+        with server(found, home):
             yield home
 
 
 @contextlib.contextmanager
-def _server(programs: pathlib.Path, home: pathlib.Path) -> Iterator[None]:
+def server(programs: pathlib.Path, home: pathlib.Path) -> Iterator[None]:
+    """Run a PostgreSQL server whose socket and data are in the folder."""
     data = home / "data"
     subprocess.run(
         _as_postgres(
@@ -111,7 +112,7 @@ def _admin(socket: pathlib.Path) -> str:
     return f"host={socket} user=postgres dbname=postgres"
 
 
-def _programs() -> pathlib.Path | None:
+def programs() -> pathlib.Path | None:
     """Find the newest installed server's programs."""
     found = [path.parent for path in SERVERS.glob("*/bin/initdb")]
     return max(found, key=lambda path: int(path.parent.name), default=None)

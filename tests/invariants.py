@@ -27,6 +27,7 @@ POWER = {
     states.Vm.PAUSED: states.Power.PAUSED,
     states.Vm.STOPPED: states.Power.SHUTDOWN,
 }
+WELL = frozenset({states.Move.COMPLETED, states.Move.CONFIRMED, states.Move.REVERTED})
 # Seconds for what nobody waits for: a cast that tidies up, a report of a success.
 SOON = 2.0
 
@@ -100,7 +101,7 @@ def _ended(stage: stages.Stage) -> Iterator[str]:
     for move in stage.moves():
         if move.status not in states.TERMINAL or move.finished_at is None:
             yield f"I6: {move.uuid} is {move.status}, ended at {move.finished_at}"
-        arrived = move.status == states.Move.COMPLETED
+        arrived = move.status in WELL
         if arrived == bool(move.error_code and move.error_message):
             yield f"I6: {move.uuid} is {move.status} because of {move.error_message}"
 

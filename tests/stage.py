@@ -45,11 +45,12 @@ def running(
     *,
     shared_storage: bool = False,
     hosts: Sequence[str] = HOSTS,
+    each: Mapping[str, Mapping[str, object]] | None = None,
     **options: object,
 ) -> Iterator[Stage]:
     """Run all services, with every host up, while the block lasts."""
     with together.running(
-        folder, hosts, {**OPTIONS, **options}, shared_storage=shared_storage
+        folder, hosts, {**OPTIONS, **options}, shared_storage=shared_storage, each=each
     ) as services:
         bus = buses.Bus(load.private({"transport_url": "fake://"}))
         stage = Stage(services, bus, hosts, shared=shared_storage)
@@ -163,6 +164,29 @@ class Stage:
             disk_over_commit=False,
             policy=dict(policy or {}),
             wait=wait,
+        )
+        return str(begun.uuid)
+
+    def relocate(
+        self,
+        uuid: str,
+        host: str | None = None,
+        flavor: str | None = None,
+        *,
+        auto_confirm: bool = False,
+        wait: bool = True,
+        zone: str | None = None,
+    ) -> str:
+        """Begin a cold migration, or a resize, and give its uuid."""
+        begun = self.conductor.migrate_server(
+            context.admin(),
+            uuid,
+            host,
+            flavor,
+            auto_confirm=auto_confirm,
+            bandwidth=0,
+            wait=wait,
+            zone=zone,
         )
         return str(begun.uuid)
 

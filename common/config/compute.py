@@ -90,4 +90,15 @@ OPTIONS = [
         max=60,
         help="Seconds between progress reports of this host's moves; one message for all.",
     ),
+    cfg.IntOpt(
+        "migration_link_timeout",
+        default=20,
+        min=3,
+        max=3600,
+        help="Seconds after which the streams of a live migration that is copying are ended when "
+        "nothing went over them and the destination does not answer. The guest goes on at its "
+        "source. Keep it below libvirt's own patience (keepalive_interval times keepalive_count "
+        "of qemu.conf, 25 s): from then on a guest whose disk is copied stands still until the "
+        "streams end, which TCP does after a quarter of an hour.",
+    ),
 ]

@@ -29,6 +29,33 @@ OPTIONS = [
         help="Live migrations that may enter one host at the same time; the others are queued.",
     ),
     cfg.IntOpt(
+        "max_copies_outbound",
+        default=2,
+        min=1,
+        max=100,
+        help="Cold migrations and resizes whose disks may be copied from one host at the same "
+        "time; the others wait, their guests untouched.",
+    ),
+    cfg.IntOpt(
+        "max_copies_inbound",
+        default=2,
+        min=1,
+        max=100,
+        help="Cold migrations and resizes whose disks may be copied to one host at the same time.",
+    ),
+    cfg.IntOpt(
+        "resize_confirm_window",
+        default=0,
+        min=0,
+        help="Seconds after which a finished resize or cold migration confirms itself; 0 leaves "
+        "it to the user.",
+    ),
+    cfg.BoolOpt(
+        "allow_resize_to_same_host",
+        default=False,
+        help="Let a resize stay on its host; it holds room for both sizes until it is confirmed.",
+    ),
+    cfg.IntOpt(
         "lease",
         default=60,
         min=5,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from oslo_config import cfg
 
 GROUP = "libvirt"
+LEFT = "Not set, the preset of live_migration_policy decides."
 OPTIONS = [
     cfg.StrOpt("uri", default="qemu:///system", help="The libvirt daemon of this host."),
     cfg.StrOpt(
@@ -18,6 +19,14 @@ OPTIONS = [
         default="tcp",
         choices=["tcp", "tls", "ssh"],
         help="How one libvirt daemon talks to the other: qemu+SCHEME://ADDRESS/system.",
+    ),
+    cfg.StrOpt(
+        "migration_ports",
+        default="49152-49215",
+        regex=r"^[0-9]{1,5}-[0-9]{1,5}$",
+        help="First and last port that libvirt gives to incoming guests: migration_port_min and "
+        "migration_port_max of this host's qemu.conf. The checks of a live migration try one of "
+        "them, and warn when qemu.conf says otherwise.",
     ),
     cfg.StrOpt(
         "virt_type",
@@ -43,25 +52,21 @@ OPTIONS = [
     ),
     cfg.IntOpt(
         "live_migration_downtime",
-        default=500,
         min=100,
         max=60000,
         help="Milliseconds that a guest may stand still at the switch, in the end: the first "
-        "iterations get less. Left alone, the preset of live_migration_policy decides.",
+        "iterations get less. " + LEFT,
     ),
     cfg.IntOpt(
         "live_migration_bandwidth",
-        default=0,
         min=0,
-        help="MiB per second for a live migration; 0 means as fast as the network goes.",
+        help="MiB per second for a live migration; 0 means as fast as the network goes. " + LEFT,
     ),
     cfg.IntOpt(
         "live_migration_completion_timeout",
-        default=800,
         min=0,
         help="Seconds per GiB of memory and copied disk, two GiB at least, after which "
-        "live_migration_timeout_action is due; 0 means never. Left alone, the preset of "
-        "live_migration_policy decides.",
+        "live_migration_timeout_action is due; 0 means never. " + LEFT,
     ),
     cfg.StrOpt(
         "live_migration_policy",
@@ -73,19 +78,17 @@ OPTIONS = [
     ),
     cfg.IntOpt(
         "live_migration_completion_limit",
-        default=0,
         min=0,
         max=604800,
         help="Seconds for a whole live migration, whatever the guest's size; 0 means none. With "
-        "live_migration_completion_timeout set too, the shorter one counts.",
+        "live_migration_completion_timeout set too, the shorter one counts. " + LEFT,
     ),
     cfg.StrOpt(
         "live_migration_timeout_action",
-        default="post-copy",
         choices=["abort", "post-copy", "pause", "force_complete"],
         help="What is done about a live migration at its timeout: give it up, let the guest go on "
         "at the destination at once, or let it stand still until it is there. force_complete "
-        "is post-copy where that can be, else pause. Left alone, the preset decides.",
+        "is post-copy where that can be, else pause. " + LEFT,
     ),
     cfg.BoolOpt(
         "live_migration_permit_post_copy",
@@ -101,11 +104,11 @@ OPTIONS = [
     ),
     cfg.IntOpt(
         "live_migration_parallel_connections",
-        default=1,
         min=1,
         max=255,
         help="Connections over which a guest's memory is copied. More fill a fast network; with "
-        "QEMU before 10.1 more than one excludes post-copy, and QEMU may exceed the bandwidth.",
+        "QEMU before 10.1 more than one excludes post-copy, and QEMU may exceed the bandwidth. "
+        + LEFT,
     ),
     cfg.BoolOpt(
         "live_migration_with_native_tls",

@@ -10,11 +10,11 @@ FILTERS = [
     "ComputeFilter",
     "RetryFilter",
     "AvailabilityZoneFilter",
+    "OverPromisedFilter",
     "RamFilter",
     "CoreFilter",
     "DiskFilter",
     "DiskLeastFilter",
-    "OverPromisedFilter",
     "IoOpsFilter",
     "NumInstancesFilter",
     "ComputeCapabilitiesFilter",
@@ -113,7 +113,7 @@ OPTIONS: list[cfg.Opt] = [
     ),
     cfg.IntOpt(
         "window",
-        default=64,
+        default=16,
         min=1,
         max=10000,
         help="Hosts that are looked at first: the best by each of free memory, processors and "

@@ -9,14 +9,13 @@ in a fixed number of statements.
 from __future__ import annotations
 
 import datetime
+import functools
 from typing import Any
 from typing import NamedTuple
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from common import states
-from common.db import claims
 from common.db import hosts
 from common.db import tables
 
@@ -30,27 +29,8 @@ if TYPE_CHECKING:
 _I = tables.INVENTORY
 _N = tables.COMPUTE_NODES.c
 _S = tables.SERVICES.c
-_V = tables.SERVERS.c
 _G = tables.AGGREGATES.c
 _H = tables.AGGREGATE_HOSTS.c
-_M = tables.MIGRATIONS.c
-
-# Work that loads a host's disks or its network.
-HEAVY = sorted(
-    {
-        states.Task.SPAWNING,
-        states.Task.MIGRATING,
-        states.Task.RESIZE_PREP,
-        states.Task.RESIZE_MIGRATING,
-        states.Task.RESIZE_FINISH,
-        states.Task.RESIZE_REVERTING,
-    }
-)
-
-UNDER_WAY = sorted(frozenset(states.Move) - states.TERMINAL)
-
-# Names in one statement; databases bound how many values it may have.
-AT_ONCE = 500
 
 
 class Wanted(NamedTuple):
@@ -86,36 +66,17 @@ def best(tx: Tx, wanted: Wanted, orders: Sequence[Order], limit: int | None) -> 
     """Name the hosts that are first in any of the orders, `limit` of each; None gives all."""
     if wanted.only is not None and not wanted.only:
         return []
-    found: dict[str, None] = {}
-    for order in orders if limit is not None else orders[:1]:
-        found.update(dict.fromkeys(name for (name,) in tx.tuples(_query(wanted, order, limit))))
-    return list(found)
-
-
-def rooms(
-    tx: Tx,
-    now: datetime.datetime,
-    down_after: float,
-    names: Collection[str] | None = None,
-    *,
-    failed_since: datetime.datetime | None = None,
-    facts: bool = True,
-) -> list[hosts.Room]:
-    """Give these hosts, or all, as the scheduler looks at them, by name.
-
-    Six statements for each AT_ONCE of them. A failure before `failed_since`
-    does not count any more; without `facts` nobody may ask for a room's kind.
-    """
-    if names is None:
-        return _rooms(tx, now, down_after, None, failed_since, facts=facts)
-    sorted_ = sorted(names)
-    return [
-        room
-        for start in range(0, len(sorted_), AT_ONCE)
-        for room in _rooms(
-            tx, now, down_after, sorted_[start : start + AT_ONCE], failed_since, facts=facts
-        )
-    ]
+    chosen = orders if limit is not None else orders[:1]
+    values: dict[str, object] = {
+        "zone": wanted.zone,
+        "since": wanted.seen_since,
+        "only": sorted(wanted.only or ()),
+        "never": sorted(wanted.never),
+        "limit": limit,
+        **{f"need_{kind}": need for kind, need in wanted.free.items()},
+    }
+    found = tx.tuples(_statement(_Shape.of(wanted, chosen, limit)), values)
+    return list(dict.fromkeys(name for (name,) in found))
 
 
 def count_failure(tx: Tx, host: str) -> None:
@@ -136,7 +97,43 @@ def forget_failures(tx: Tx, host: str) -> None:
     )
 
 
-def _query(wanted: Wanted, order: Order, limit: int | None) -> sa.Select[Any]:
+class _Shape(NamedTuple):
+    """What makes one statement another: it is built once, for building takes longer than asking."""
+
+    zone: bool
+    seen: bool
+    enabled: bool
+    only: bool
+    never: bool
+    kinds: tuple[str, ...]
+    orders: tuple[Order, ...]
+    limited: bool
+
+    @classmethod
+    def of(cls, wanted: Wanted, orders: Sequence[Order], limit: int | None) -> _Shape:
+        """Give the shape of a question."""
+        return cls(
+            zone=wanted.zone is not None,
+            seen=wanted.seen_since is not None,
+            enabled=wanted.enabled,
+            only=wanted.only is not None,
+            never=bool(wanted.never),
+            kinds=tuple(wanted.free),
+            orders=tuple(orders),
+            limited=limit is not None,
+        )
+
+
+@functools.lru_cache(maxsize=256)
+def _statement(shape: _Shape) -> sa.Select[Any] | sa.CompoundSelect[Any]:
+    parts = [_ordered(shape, order) for order in shape.orders]
+    if len(parts) == 1:
+        return parts[0]
+    # Each order has its own limit, which no database takes inside of a union.
+    return sa.union_all(*(sa.select(part.subquery().c.host) for part in parts))
+
+
+def _ordered(shape: _Shape, order: Order) -> sa.Select[Any]:
     lead = _I.alias("lead")
     free = tables.free(lead.c)
     query = (
@@ -144,168 +141,54 @@ def _query(wanted: Wanted, order: Order, limit: int | None) -> sa.Select[Any]:
         .where(lead.c["class"] == order.kind)
         .order_by(free.desc() if order.most else free)
     )
-    for kind, need in wanted.free.items():
+    for kind in shape.kinds:
+        need = sa.bindparam(f"need_{kind}", type_=sa.Integer)
         if kind == order.kind:
             query = query.where(free >= need)
             continue
         other = _I.alias(f"of_{kind.lower()}")
         here = sa.and_(other.c.host == lead.c.host, other.c["class"] == kind)
         query = query.join(other, here).where(tables.free(other.c) >= need)
-    query = _named(query, lead.c.host, wanted)
-    query = _serving(query, lead.c.host, wanted)
-    return query if limit is None else query.limit(limit)
+    query = _named(query, lead.c.host, shape)
+    query = _serving(query, lead.c.host, shape)
+    return query.limit(sa.bindparam("limit", type_=sa.Integer)) if shape.limited else query
 
 
-def _named(query: sa.Select[Any], host: sa.ColumnElement[str], wanted: Wanted) -> sa.Select[Any]:
-    if wanted.only is not None:
-        query = query.where(host.in_(sorted(wanted.only)))
-    if wanted.never:
-        query = query.where(host.not_in(sorted(wanted.never)))
-    if wanted.zone is None:
+def _named(query: sa.Select[Any], host: sa.ColumnElement[str], shape: _Shape) -> sa.Select[Any]:
+    if shape.only:
+        query = query.where(host.in_(sa.bindparam("only", expanding=True)))
+    if shape.never:
+        query = query.where(host.not_in(sa.bindparam("never", expanding=True)))
+    if not shape.zone:
         return query
-    given = (
-        sa.select(_G.availability_zone)
-        .join(tables.AGGREGATE_HOSTS, _H.aggregate_id == _G.id)
-        .where(_H.host == host, _G.availability_zone.is_not(None))
-        .limit(1)
-        .scalar_subquery()
-    )
+    zone = sa.bindparam("zone", type_=sa.String)
+    # Written so that a planner takes most hosts for hosts of the zone, and walks the index.
     return query.join(tables.COMPUTE_NODES, _N.host == host).where(
-        sa.func.coalesce(given, _N.availability_zone) == wanted.zone
+        sa.or_(
+            sa.and_(_N.availability_zone == zone, sa.not_(_given(host))),
+            _given(host, _G.availability_zone == zone),
+        )
     )
 
 
-def _serving(query: sa.Select[Any], host: sa.ColumnElement[str], wanted: Wanted) -> sa.Select[Any]:
-    if wanted.seen_since is None and not wanted.enabled:
+def _given(host: sa.ColumnElement[str], *more: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Tell whether an aggregate gives the host a zone."""
+    return (
+        sa.select(_H.host)
+        .join(tables.AGGREGATES, _H.aggregate_id == _G.id)
+        .where(_H.host == host, _G.availability_zone.is_not(None), *more)
+        .exists()
+    )
+
+
+def _serving(query: sa.Select[Any], host: sa.ColumnElement[str], shape: _Shape) -> sa.Select[Any]:
+    if not (shape.seen or shape.enabled):
         return query
     mine = sa.and_(_S.host == host, _S.binary == hosts.BINARY)
     query = query.join(tables.SERVICES, mine)
-    if wanted.enabled:
+    if shape.enabled:
         query = query.where(sa.not_(_S.disabled))
-    if wanted.seen_since is not None:
-        query = query.where(_S.last_seen >= wanted.seen_since, sa.not_(_S.forced_down))
+    if shape.seen:
+        since = sa.bindparam("since", type_=_S.last_seen.type)
+        query = query.where(_S.last_seen >= since, sa.not_(_S.forced_down))
     return query
-
-
-class _Aggregates(NamedTuple):
-    """What aggregates say of hosts, by host."""
-
-    all: dict[str, tuple[hosts.Aggregate, ...]]
-    zones: dict[str, str]
-
-
-def _rooms(
-    tx: Tx,
-    now: datetime.datetime,
-    down_after: float,
-    names: list[str] | None,
-    failed_since: datetime.datetime | None,
-    *,
-    facts: bool,
-) -> list[hosts.Room]:
-    amounts = _amounts(tx, names)
-    aggregates = _aggregates(tx, names)
-    busy = _busy(tx, names)
-    since = failed_since or now
-    found = []
-    query = _NODES.add_columns(_FACTS if facts else sa.literal("{}")).order_by(_N.host)
-    for (
-        name,
-        zone,
-        least,
-        place,
-        failures,
-        failed_at,
-        seen,
-        forced,
-        disabled,
-        why,
-        told,
-    ) in tx.tuples(_within(query, _N.host, names)):
-        silent = (now - seen).total_seconds() if seen else None
-        instances, io_ops = busy.get(name, (0, 0))
-        found.append(
-            hosts.Room(
-                name=name,
-                zone=aggregates.zones.get(name, zone),
-                up=silent is not None and not forced and silent <= down_after,
-                silent=silent,
-                forced_down=bool(forced),
-                disabled=bool(disabled),
-                disabled_reason=why,
-                amounts=amounts.get(name, {}),
-                disk_available_least=least,
-                storage=place,
-                aggregates=aggregates.all.get(name, ()),
-                instances=instances,
-                io_ops=io_ops,
-                failures=failures if failed_at is not None and failed_at >= since else 0,
-                facts=told,
-            )
-        )
-    return found
-
-
-# As text: it is long, few requests ask for it, and most hosts are never read to the end.
-_FACTS = sa.cast(_N.facts, sa.Text)
-_NODES = sa.select(
-    _N.host,
-    _N.availability_zone,
-    _N.disk_available_least,
-    _N.storage,
-    _N.failures,
-    _N.failed_at,
-    _S.last_seen,
-    _S.forced_down,
-    _S.disabled,
-    _S.disabled_reason,
-).outerjoin(tables.SERVICES, sa.and_(_S.host == _N.host, _S.binary == hosts.BINARY))
-
-
-def _amounts(tx: Tx, names: list[str] | None) -> dict[str, dict[str, claims.Amount]]:
-    query = sa.select(_I.c.host, _I.c["class"], *claims.AMOUNT)
-    found: dict[str, dict[str, claims.Amount]] = {}
-    for name, kind, *numbers in tx.tuples(_within(query, _I.c.host, names)):
-        found.setdefault(name, {})[kind] = claims.Amount(*numbers)
-    return found
-
-
-def _aggregates(tx: Tx, names: list[str] | None) -> _Aggregates:
-    members = tx.tuples(
-        _within(sa.select(_H.host, _H.aggregate_id), _H.host, names).order_by(_H.aggregate_id)
-    )
-    if not members:
-        return _Aggregates({}, {})
-    rows = tx.tuples(sa.select(_G.id, _G.name, _G.availability_zone, _G["metadata"]))
-    known = {number: (hosts.Aggregate(name, told), zone) for number, name, zone, told in rows}
-    found: dict[str, tuple[hosts.Aggregate, ...]] = {}
-    zones: dict[str, str] = {}
-    for name, number in members:
-        aggregate, zone = known[number]
-        found[name] = (*found.get(name, ()), aggregate)
-        if zone is not None:
-            zones[name] = zone
-    return _Aggregates(found, zones)
-
-
-def _busy(tx: Tx, names: list[str] | None) -> dict[str, tuple[int, int]]:
-    """Give {host: (servers, those, and those coming, that are heavy work)}."""
-    heavy = sa.func.sum(sa.case((_V.task_state.in_(HEAVY), 1), else_=0))
-    query = sa.select(_V.host, sa.func.count(), heavy).where(
-        _V.host.is_not(None), _V.vm_state != states.Vm.DELETED
-    )
-    living = tx.tuples(_within(query, _V.host, names).group_by(_V.host))
-    coming = sa.select(_M.destination, sa.func.count()).where(
-        _M.destination.is_not(None), _M.status.in_(UNDER_WAY)
-    )
-    arriving = dict(tx.tuples(_within(coming, _M.destination, names).group_by(_M.destination)))
-    found = {
-        name: (int(number), int(work) + int(arriving.pop(name, 0))) for name, number, work in living
-    }
-    return found | {name: (0, int(number)) for name, number in arriving.items()}
-
-
-def _within(
-    query: sa.Select[Any], host: sa.ColumnElement[Any], names: list[str] | None
-) -> sa.Select[Any]:
-    return query if names is None else query.where(host.in_(names))

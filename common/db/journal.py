@@ -15,6 +15,8 @@ from common.db import rows
 from common.db import tables
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from common.db.engine import Tx
 
 _S = tables.STEPS
@@ -46,6 +48,33 @@ def steps(tx: Tx, migration_uuid: str) -> list[objects.MigrationStep]:
         rows.make(objects.MigrationStep, row)
         for row in tx.rows(query.order_by(_S.c.started_at, _S.c.id))
     ]
+
+
+def failures(tx: Tx, name: str, codes: Collection[str]) -> list[objects.MigrationStep]:
+    """Give the steps of that name whose last attempt failed with one of the codes.
+
+    Only of moves that are over: while one goes on, its source cares.
+    """
+    moves, later = tables.MIGRATIONS, _S.alias()
+    again = sa.exists().where(
+        later.c.migration_uuid == _S.c.migration_uuid,
+        later.c.step == _S.c.step,
+        later.c.host == _S.c.host,
+        later.c.attempt > _S.c.attempt,
+    )
+    query = (
+        sa.select(_S)
+        .join(moves, moves.c.uuid == _S.c.migration_uuid)
+        .where(
+            _S.c.step == name,
+            _S.c.state == states.StepState.FAILED,
+            _S.c.error_code.in_(sorted(codes)),
+            moves.c.status.in_(sorted(states.TERMINAL)),
+            ~again,
+        )
+        .order_by(_S.c.id)
+    )
+    return [rows.make(objects.MigrationStep, row) for row in tx.rows(query)]
 
 
 def start(tx: Tx, action: objects.InstanceAction) -> None:

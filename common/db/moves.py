@@ -1,7 +1,8 @@
 """Moves: the rows of migrations, written by compare-and-swap on their status.
 
 Live moves wait in line, `queued`, for a slot of their source and of their
-destination; `admit` lets them go on.
+destination; `admit` lets them go on. Cold moves that are prepared wait in a
+line of their own for their copy; `admit_copies` lets them.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from common.db.engine import Tx
 
 _T = tables.MIGRATIONS
+
+# The step of a cold move that copies its disks.
+COPY = "resize_instance"
 
 FILTERS = frozenset(
     {
@@ -111,13 +115,17 @@ def change(
     *,
     expected: Collection[str],
     generation: int | None = None,
+    at: str | None = None,
+    renumber: bool = False,
     **values: object,
 ) -> objects.Migration:
     """Write the values if status and generation are as expected, and give the row.
 
     Of the expected statuses only those count from which the table of states
-    allows the new one. Raises StaleWrite, which names what the move is
-    instead, and MigrationNotFound.
+    allows the new one; `at` is the expected step of a cold move. With
+    `renumber` the generation rises: what hosts say of the one before is late.
+    Raises StaleWrite, which names what the move is instead, and
+    MigrationNotFound.
     """
     now = tx.now()
     values["updated_at"] = now
@@ -129,6 +137,10 @@ def change(
     where = [_T.c.uuid == uuid, rows.matches(_T.c.status, [str(one) for one in expected])]
     if generation is not None:
         where.append(_T.c.generation == generation)
+    if at is not None:
+        where.append(_T.c.stage == at)
+    if renumber:
+        values["generation"] = _T.c.generation + 1
     if not tx.count(sa.update(_T).where(*where).values(values)):
         raise _stale(get(tx, uuid), expected, generation, status)
     return get(tx, uuid)
@@ -145,7 +157,7 @@ def progress(tx: Tx, report: objects.MigrationProgress) -> bool:
         .where(
             _T.c.uuid == report.migration_uuid,
             _T.c.generation == report.generation,
-            _T.c.status.in_(sorted(states.IN_SLOT)),
+            _T.c.status.in_(sorted(states.IN_SLOT | {states.Move.MIGRATING})),
         )
         .with_for_update()
     )
@@ -242,6 +254,39 @@ def admit(
             leaving[source] += 1
             entering[destination] += 1
     return admitted
+
+
+def admit_copies(tx: Tx, max_outbound: int, max_inbound: int) -> list[objects.Migration]:
+    """Choose the cold moves whose copy may begin, oldest first, as far as the limits allow.
+
+    The caller begins them in this transaction: one process chooses at a time.
+    """
+    tx.run(sa.select(tables.LOCKS).where(tables.LOCKS.c.name == "admission").with_for_update())
+    copying = tx.tuples(
+        sa.select(_T.c.source, _T.c.destination).where(_T.c.status == states.Move.MIGRATING)
+    )
+    leaving = collections.Counter(source for source, _ in copying)
+    entering = collections.Counter(destination for _, destination in copying)
+    admitted = []
+    for move in copies_waiting(tx):
+        if leaving[move.source] >= max_outbound or entering[move.destination] >= max_inbound:
+            continue
+        admitted.append(move)
+        leaving[move.source] += 1
+        entering[move.destination] += 1
+    return admitted
+
+
+def copies_waiting(tx: Tx) -> list[objects.Migration]:
+    """Give the cold moves that are prepared and wait for their copy, oldest first."""
+    query = sa.select(_T).where(_T.c.status == states.Move.PRE_MIGRATING, _T.c.stage == COPY)
+    return [make(row) for row in tx.rows(query.order_by(_T.c.id))]
+
+
+def due(tx: Tx, now: datetime.datetime) -> list[objects.Migration]:
+    """Give the finished cold moves that confirm themselves by now."""
+    query = sa.select(_T).where(_T.c.status == states.Move.FINISHED, _T.c.confirm_at <= now)
+    return [make(row) for row in tx.rows(query.order_by(_T.c.id))]
 
 
 def position(tx: Tx, uuid: str) -> int | None:

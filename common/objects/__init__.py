@@ -8,6 +8,9 @@ from common.objects.catalog import Network as Network
 from common.objects.catalog import Port as Port
 from common.objects.check import CheckReport as CheckReport
 from common.objects.check import CheckResult as CheckResult
+from common.objects.cold import ColdMove as ColdMove
+from common.objects.cold import CopyFile as CopyFile
+from common.objects.cold import StepReport as StepReport
 from common.objects.finding import Finding as Finding
 from common.objects.host import ComputeNode as ComputeNode
 from common.objects.host import HostFacts as HostFacts
@@ -16,6 +19,7 @@ from common.objects.instance import Instance as Instance
 from common.objects.instance import InstanceAction as InstanceAction
 from common.objects.instance import InstanceEvent as InstanceEvent
 from common.objects.migration import DiskInfo as DiskInfo
+from common.objects.migration import DiskProgress as DiskProgress
 from common.objects.migration import LibvirtLiveMigrateData as LibvirtLiveMigrateData
 from common.objects.migration import Migration as Migration
 from common.objects.migration import MigrationProgress as MigrationProgress

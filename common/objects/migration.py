@@ -8,6 +8,7 @@ from oslo_versionedobjects.base import VersionedObjectRegistry
 from common.objects import base
 from common.objects import loose
 from common.objects import moment
+from common.objects.cold import ColdMove  # noqa: F401 - the field's type for mypy
 from common.objects.host import HostFacts  # noqa: F401 - the field's type for mypy
 from common.objects.policy import MigrationPolicy  # noqa: F401 - the field's type for mypy
 
@@ -48,6 +49,9 @@ class Migration(base.Value):
         "reasons": loose.ReasonsField(nullable=True),
         "progress": fields.ObjectField("MigrationProgress", nullable=True),
         "data": fields.ObjectField("LibvirtLiveMigrateData", nullable=True),
+        "stage": fields.StringField(nullable=True),  # the step of a cold move that is being done
+        "cold": fields.ObjectField("ColdMove", nullable=True),
+        "confirm_at": moment.MomentField(nullable=True),  # it confirms itself then
         "downtime_ms": fields.IntegerField(nullable=True),
         "job_ms": fields.IntegerField(nullable=True),  # libvirt's own total
         "created_at": moment.MomentField(nullable=True),
@@ -76,11 +80,27 @@ class MigrationStep(base.Value):
 
 
 @VersionedObjectRegistry.register
-class MigrationProgress(base.Value):
-    """How far a running move is, in bytes; `percent` never goes back."""
+class DiskProgress(base.Value):
+    """How far one disk is copied, in bytes."""
 
-    VERSION = "1.1"
-    ADDED = {"1.1": {"post_copy": False}}
+    VERSION = "1.0"
+    fields = {
+        "target": fields.StringField(),  # vda
+        "total": fields.IntegerField(default=0),
+        "processed": fields.IntegerField(default=0),
+        "remaining": fields.IntegerField(default=0),
+    }
+
+
+@VersionedObjectRegistry.register
+class MigrationProgress(base.Value):
+    """How far a running move is, in bytes; `percent` never goes back.
+
+    `disks` are those that are copied, as far as the hypervisor tells of each.
+    """
+
+    VERSION = "1.2"
+    ADDED = {"1.1": {"post_copy": False}, "1.2": {"disks": []}}
     fields = {
         "migration_uuid": fields.StringField(),
         "generation": fields.IntegerField(default=0),
@@ -97,6 +117,7 @@ class MigrationProgress(base.Value):
         "elapsed_ms": fields.IntegerField(default=0),
         "eta_ms": fields.IntegerField(nullable=True),
         "post_copy": fields.BooleanField(default=False),  # the guest runs at the destination
+        "disks": fields.ListOfObjectsField("DiskProgress", default=[]),
     }
 
 

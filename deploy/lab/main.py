@@ -256,7 +256,9 @@ def add_guest(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     prober.add_argument("address")
     prober.add_argument("--seconds", type=float, help="default: until SIGINT or SIGTERM")
     prober.add_argument("--json", action="store_true")
-    told = verb(verbs, "tell", tell, "send a guest a command: write MIB, dirty MIB_PER_SECOND")
+    told = verb(
+        verbs, "tell", tell, "send a guest a command: write MIB, sum MIB, hardware, dirty RATE"
+    )
     told.add_argument("address")
     told.add_argument("words", nargs="+")
     told.add_argument("--seconds", type=float, default=30.0)

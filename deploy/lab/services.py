@@ -53,7 +53,12 @@ def options(plan: Plan, host: str, service: str) -> dict[str, dict[str, str]]:
             "auth": "noauth",
         }
     if service == "compute":
-        sections["compute"] = {"driver": "libvirt", "instances_path": INSTANCES}
+        sections["compute"] = {
+            "driver": "libvirt",
+            "instances_path": INSTANCES,
+            # Below libvirt's patience here, keepalive_* in hypervisor.py.
+            "migration_link_timeout": "5",
+        }
         sections["libvirt"] = {
             "uri": "qemu:///system",
             "migration_address": plan.host(host).address,

@@ -148,7 +148,7 @@ def handle(call: calls.Call) -> Response:
     route = _route(call)
     result = route.handler(call, **call.arguments)
     if isinstance(result, Reply):
-        return replies.encode(result.body, route.status, result.headers)
+        return replies.encode(result.body, result.status or route.status, result.headers)
     return replies.encode(result, route.status)
 
 

@@ -16,10 +16,11 @@ END: versions.Version = (9, 9)
 
 
 class Reply(NamedTuple):
-    """An answer with headers of its own."""
+    """An answer with headers of its own, and maybe another status than its route's."""
 
     body: JSON | None
     headers: Mapping[str, str]
+    status: int | None = None
 
 
 Handler = Callable[..., JSON | Reply | None]

@@ -24,6 +24,7 @@ from services.api.handlers import metadata
 from services.api.handlers import moves
 from services.api.handlers import networks
 from services.api.handlers import policies
+from services.api.handlers import rankings
 from services.api.handlers import servers
 from services.api.handlers import services
 from services.api.handlers import zones
@@ -57,6 +58,7 @@ COMPUTE = (
     R("GET", "/servers", servers.list_servers, "servers:read"),
     R("GET", "/servers/detail", servers.list_servers_detail, "servers:read"),
     R("POST", "/servers", create.create_server, "servers:write", 202, server_bodies.CREATE),
+    R("POST", "/whimbrel/ranking", rankings.rank_new, "servers:write", 200, server_bodies.CREATE),
     R("GET", S, servers.show_server, "servers:read"),
     R("PUT", S, servers.update_server, "servers:write", 200, server_bodies.UPDATE),
     R("DELETE", S, servers.delete_server, "servers:write", 204),
@@ -105,6 +107,7 @@ COMPUTE = (
         since=(2, 22),
     ),
     R("GET", f"{S}/whimbrel-check-migrate", checks.check_migrate, "servers:move"),
+    R("GET", f"{S}/whimbrel-ranking", rankings.rank_move, "servers:move"),
     R("GET", "/os-migrations", moves.list_moves, "migrations:read"),
     R("GET", "/os-migrations/<migration_id>", moves.show_move, "migrations:read"),
     R("GET", "/flavors", flavors.list_flavors),

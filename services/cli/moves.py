@@ -9,12 +9,15 @@ from cliff import columns
 
 from services.cli import api
 from services.cli import command
+from services.cli import explain
 from services.cli import failures
 from services.cli import find
 from services.cli import policies
 from services.cli import servers
 from services.cli import watch
 
+# Statuses in which a watched move has ended as it was to.
+GOOD = frozenset({"completed", "confirmed", "reverted"})
 # Where the API takes what is said of zones, beside Nova's own keys.
 ZONE = "whimbrel:zone"
 # Below 2.34 the checks are made, and their refusals told, before the answer.
@@ -80,6 +83,16 @@ class Phases(columns.FormattableColumn[dict[str, int]]):
         return "\n".join(f"{name} {took} ms" for name, took in self._value.items())
 
 
+class Copies(columns.FormattableColumn[list[api.Row]]):
+    """How much of each disk is copied: a line a disk for people, the bytes for programs."""
+
+    def human_readable(self) -> str:
+        """Give the lines."""
+        return "\n".join(
+            f"{disk['target']} {watch.copied(disk) or 'not begun'}" for disk in self._value
+        )
+
+
 def part(kind: str) -> command.Column:
     """Make the column of what is copied of memory or disk."""
     return kind, lambda move: watch.part(kind, move.get("progress") or {})
@@ -99,12 +112,17 @@ SHOWN: tuple[command.Column, ...] = (
     ("percent", command.at("progress", "percent")),
     part("memory"),
     part("disk"),
+    ("disks", lambda move: Copies((move.get("progress") or {}).get("disks") or [])),
     ("rate_bytes", command.at("progress", "rate")),
     ("dirty_rate_bytes", command.at("progress", "dirty_rate")),
     ("iteration", command.at("progress", "iteration")),
     ("eta_ms", command.at("progress", "eta_ms")),
     ("downtime_ms", command.at("downtime_ms")),
     ("job_ms", command.at("job_ms")),
+    ("copied_bytes", command.at("cold", "copied_bytes")),
+    ("copied_while_running_bytes", command.at("cold", "copied_running")),
+    ("off_ms", command.at("cold", "off_ms")),
+    ("confirms_itself_at", command.at("confirm_at")),
     ("error_code", command.at("error_code")),
     ("error_message", command.at("error_message")),
     ("failed_step", command.at("failed_step")),
@@ -149,11 +167,16 @@ class LiveMigrate(command.Show):
         parser.add_argument(
             "--wait", action="store_true", help="watch it, and fail unless it arrives"
         )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="only rank the hosts that it could go to"
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> command.Shown:
         """Order the move; with --wait, see it arrive."""
         server = find.server(self.client, parsed_args.server)
+        if parsed_args.dry_run:
+            return explain.ranking(self._rank(server, parsed_args))
         uuid = self._order(server, parsed_args)
         if not parsed_args.wait:
             self.note(f"watch it with: whimbrel migration watch {uuid}")
@@ -161,6 +184,15 @@ class LiveMigrate(command.Show):
         move = watch.follow(self.client, uuid, self.app.stderr)
         arrived(self.client, server, move, parsed_args.host)
         return command.shown(ENDED, move)
+
+    def _rank(self, server: api.Row, chosen: argparse.Namespace) -> api.Row:
+        return self.client.get(
+            f"/servers/{server['id']}/whimbrel-ranking",
+            host=chosen.host,
+            zone=chosen.zone,
+            block_migration=str(chosen.block).lower(),
+            disk_over_commit=str(chosen.disk_over_commit).lower(),
+        )
 
     def _order(self, server: api.Row, chosen: argparse.Namespace) -> str:
         body, version = order(chosen)
@@ -288,7 +320,7 @@ class WatchMove(command.Act):
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         """Show the migration until it has ended."""
         move = watch.follow(self.client, self._uuid(parsed_args), self.app.stdout)
-        if move["status"] != "completed":
+        if move["status"] not in GOOD:
             raise failures.Failure(f"the migration is {watch.reasons(move)}")
 
     def _uuid(self, chosen: argparse.Namespace) -> str:

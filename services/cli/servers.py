@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from services.cli import api
 from services.cli import command
+from services.cli import explain
 from services.cli import failures
 from services.cli import find
 from services.cli import waiting
@@ -159,11 +160,16 @@ class CreateServer(command.Show):
             "--property", action="append", default=[], metavar="NAME=VALUE", help="repeatable"
         )
         parser.add_argument("--wait", action="store_true", help="until it runs, or cannot")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="only rank the hosts that it could go to"
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> command.Shown:
         """Order the server; with --wait, see it run."""
         body = {"server": self._order(parsed_args), **self._hints(parsed_args)}
+        if parsed_args.dry_run:
+            return explain.ranking(self.client.send("POST", "/whimbrel/ranking", body).body)
         uuid = self.client.send("POST", "/servers", body).body["server"]["id"]
         if parsed_args.wait:
             settled(self.client, uuid, "ACTIVE")

@@ -15,6 +15,8 @@ from services.cli import api
 from services.cli import failures
 
 ENDED = frozenset({"completed", "confirmed", "reverted", "cancelled", "failed", "error"})
+# The guest is at its destination, and all of it.
+ARRIVED = frozenset({"completed", "finished", "confirming", "confirmed"})
 POLL_SECONDS = 0.4
 LINE_SECONDS = 3.0
 OUTAGE_SECONDS = 60.0
@@ -88,8 +90,8 @@ def screen(stream: TextIO) -> Screen:
     return Bar(stream) if stream.isatty() else Lines(stream)
 
 
-def follow(client: api.Api, uuid: str, stream: TextIO) -> api.Row:
-    """Show the move until it has ended, and give it then; the percent never goes back."""
+def follow(client: api.Api, uuid: str, stream: TextIO, until: frozenset[str] = ENDED) -> api.Row:
+    """Show the move until it has one of the statuses; the percent never goes back."""
     shown = screen(stream)
     bell = threading.Event()
     percent = 0
@@ -97,9 +99,9 @@ def follow(client: api.Api, uuid: str, stream: TextIO) -> api.Row:
         while True:
             move = _look(client, uuid, bell)
             percent = max(percent, int((move.get("progress") or {}).get("percent", 0)))
-            percent = 100 if move["status"] == "completed" else percent
+            percent = 100 if move["status"] in ARRIVED else percent
             shown.show(move, percent)
-            if move["status"] in ENDED:
+            if move["status"] in until | ENDED:
                 return move
             bell.wait(POLL_SECONDS)
     except KeyboardInterrupt:
@@ -153,9 +155,15 @@ def trouble(move: api.Row) -> str:
 def part(kind: str, state: api.Row) -> str:
     """Say how much of the memory or disk is copied; nothing before it is known."""
     total = state.get(f"{kind}_total") or 0
+    return copied({"total": total, "remaining": state.get(f"{kind}_remaining")})
+
+
+def copied(state: api.Row) -> str:
+    """Say how much of a thing is copied; nothing before it is known."""
+    total = state.get("total") or 0
     if not total:
         return ""
-    done = total - (state.get(f"{kind}_remaining") or 0)
+    done = total - (state.get("remaining") or 0)
     return f"{done / MIB:.0f}/{total / MIB:.0f} MiB"
 
 

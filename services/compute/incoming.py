@@ -49,6 +49,8 @@ class Incoming:
         """
         deps = self._deps
         with self._turn(migration, None):
+            # Its checks are over, and their test file has no other use.
+            deps.threads.native(deps.driver.clean_check, migration.data)
             self._wanted(migration)
             files = deps.threads.native(deps.cache.files, instance)
             self._wanted(migration)
@@ -87,6 +89,16 @@ class Incoming:
                 self._undone.popitem(last=False)
         with self._turn(migration, self._patience):
             self._remove(instance, migration)
+
+    def let_go(self, instance: objects.Instance, migration: objects.Migration) -> int:
+        """End the dead streams over which the guest waits here, so that it takes a new one.
+
+        WrongState when the guest would only lose by it.
+        """
+        ended = self._deps.threads.native(self._deps.driver.let_go, instance, migration.data)
+        if ended:
+            LOG.info("migration %s: %d dead streams ended here", migration.uuid, ended)
+        return ended
 
     def _remove(self, instance: objects.Instance, migration: objects.Migration) -> None:
         self._deps.threads.native(self._deps.driver.undo, instance, migration.data)

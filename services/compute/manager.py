@@ -10,6 +10,7 @@ from services.compute import examination
 from services.compute import incoming
 from services.compute import live_migration
 from services.compute import observation
+from services.compute import resize
 from services.compute import servers
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Manager(compute.Compute):
         self._servers = servers.Servers(deps)
         self._incoming = incoming.Incoming(deps)
         self._outgoing = live_migration.Outgoing(deps)
+        self._resizes = resize.Resizes(deps)
 
     def build_server(self, context: Context, instance: objects.Instance) -> None:
         """Build a server and report it."""
@@ -91,6 +93,35 @@ class Manager(compute.Compute):
         del context
         self._deps.threads.native(self._deps.driver.clean_check, data)
 
+    def survey_cold_move(
+        self, context: Context, instance: objects.Instance, cold: objects.ColdMove
+    ) -> objects.ColdMove:
+        """Tell what the source knows of a guest before a cold move."""
+        del context
+        return self._deps.threads.native(self._deps.driver.survey, instance, cold)
+
+    def cold_step(
+        self,
+        context: Context,
+        instance: objects.Instance,
+        migration: objects.Migration,
+        step: str,
+    ) -> None:
+        """Begin a step of a cold move."""
+        self._resizes.start(context, instance, migration, step)
+
+    def landed(
+        self, context: Context, instance: objects.Instance, cold: objects.ColdMove, name: str
+    ) -> list[str]:
+        """Tell what has come of a copy."""
+        del context
+        return self._deps.threads.native(self._deps.driver.landed, instance, cold, name)
+
+    def abort_cold_move(self, context: Context, migration: str) -> None:
+        """Stop the copy of a cold move."""
+        del context
+        self._resizes.abort(migration)
+
     def live_migration(
         self, context: Context, instance: objects.Instance, migration: objects.Migration
     ) -> None:
@@ -133,6 +164,13 @@ class Manager(compute.Compute):
         """Say what this host has of a guest."""
         del context
         return observation.observe(self._deps, instance)
+
+    def let_go_live_migration(
+        self, context: Context, instance: objects.Instance, migration: objects.Migration
+    ) -> int:
+        """End dead streams of a guest that waits here."""
+        del context
+        return self._incoming.let_go(instance, migration)
 
     def abort_live_migration(self, context: Context, migration: str) -> None:
         """Stop a move from here."""

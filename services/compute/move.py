@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import logging
-import threading
 from typing import TYPE_CHECKING
-
-import tenacity
 
 from common import errors
 from common import states
+from services.compute import far
 from services.compute import journal
+from services.compute import link
+from services.compute import recovery
 from services.compute import steering
 from services.compute.virt.driver import JobEnd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from common import objects
     from common.context import Context
+    from services.compute.concurrency import Job
     from services.compute.deps import Deps
 
 LOG = logging.getLogger(__name__)
 
+# What must be left of a lease, for all that hosts' clocks differ.
+SPARE = datetime.timedelta(seconds=10)
 POLL = 0.25  # seconds between looks at the hypervisor's job, unless it tells something
-FINISH = 300  # seconds for which a destination is asked for the guest that it has
-CLEAN = 300  # seconds for which a destination is asked to clean up after a failed move
-AGAIN = (2.0, 5.0, 10.0, 30.0)  # seconds before each try to mend a broken post-copy
 # How a job ended that an earlier process has seen end well.
 ARRIVED = JobEnd(gone=True, cancelled=False, reason="", downtime_ms=None, job_ms=None)
+BROKEN = ARRIVED._replace(gone=False, broken=True)
 
 
 class Move:
@@ -51,7 +51,10 @@ class Move:
         self._journal = journal.Journal(deps.clock, migration)
         self._aborted: str | None = None
         self._steering: steering.Steering | None = None
+        self._link = link.Link(deps, instance, migration)
         self._post_copy = False
+        self._stands: str | None = None  # why the guest waits in a broken post-copy
+        self._stood_at: int | None = None  # bytes that were over then
 
     def drive(self) -> None:
         """Go from preparing to a terminal status, whatever goes wrong."""
@@ -81,16 +84,24 @@ class Move:
                 f"{self._migration.destination} already, and only going on brings its memory there"
             )
         self._aborted = reason
+        self._link.hurry()
         if self._steering is not None:
-            self._stop_job()
+            # A hypervisor that waits for a dead stream answers late: who asked does not wait.
+            self._deps.threads.spawn(self._stop_job)
 
     def force(self) -> None:
         """Make the running move end: by post-copy if its policy allows, else by a pause."""
         self._steered().force()
 
     def change(self, policy: objects.MigrationPolicy) -> None:
-        """Go on by another policy."""
-        self._steered().change(policy)
+        """Go on by another policy; a move that stands still takes it when it goes on."""
+        steered = self._steered()
+        if self._stands is None:
+            steered.change(policy)
+            return
+        with contextlib.suppress(errors.WrongState, errors.HypervisorError):
+            steered.change(policy)
+        steered.policy = policy
 
     def _steered(self) -> steering.Steering:
         if self._steering is None:
@@ -102,16 +113,29 @@ class Move:
     def _go(self) -> None:
         """Begin at the beginning, or where an earlier process of this host has left off."""
         status = states.Move(self._migration.status)
-        if status == states.Move.PREPARING:
+        if status == states.Move.PREPARING and (self._leased() or not self._begun()):
             self._first()
             return
         LOG.info("migration %s: taken up again while %s", self._migration.uuid, status)
         self._journal.begun("migrate", self._migration.source)
-        self._post_copy = status == states.Move.POSTCOPY
+        if status == states.Move.POSTCOPY:
+            self._post_copy = True
+            self._link.let_be()
         if status == states.Move.POST_MIGRATING:
             self._hand_over(ARRIVED)
             return
         self._steer()
+
+    def _leased(self) -> bool:
+        """Tell whether the lease of the order to begin lasts for a while yet."""
+        until = self._migration.lease_until
+        return until is not None and until - self._deps.clock.now() > SPARE
+
+    def _begun(self) -> bool:
+        """Tell whether an earlier process has begun the job, and ended before it was heard."""
+        if self._look() is not None:
+            return True
+        return self._deps.threads.native(self._deps.driver.guest, self._instance.uuid) is None
 
     def _first(self) -> None:
         if not self._prepare():
@@ -121,9 +145,9 @@ class Move:
         if self._aborted is not None:
             self._undo(errors.MoveAborted(self._aborted), "migrate", self._migration.source, None)
             return
-        self._steer()
+        self._steer(begins=True)
 
-    def _steer(self) -> None:
+    def _steer(self, *, begins: bool = False) -> None:
         """Run the job by its policy; one that runs already is followed to its end."""
         try:
             steered = steering.Steering(self._deps, self._instance, self._migration, self._journal)
@@ -131,17 +155,20 @@ class Move:
             self._undo(refusal, "migrate", self._migration.source, None)
             return
         self._steering = steered
+        if begins:
+            steered.begin()
         self._end(self._run(steered))
 
     def _end(self, ended: JobEnd) -> None:
-        while ended.broken:
+        if ended.broken:
             ended = self._recover(ended)
         if ended.gone:
             self._hand_over(ended)
             return
         self._let_go_on()
         aborted = self._aborted or self._steered().given_up
-        self._undo(_reason(ended, aborted), "migrate", self._migration.source, ended)
+        why = self._link.explain(ended, aborted)
+        self._undo(why, "migrate", self._migration.source, ended)
 
     def _let_go_on(self) -> None:
         """Let a guest that was made to stand still for its move go on here, where it stayed."""
@@ -171,7 +198,13 @@ class Move:
         return True
 
     def _begin(self) -> None:
-        """Report that it runs; when another has decided meanwhile, take the preparation back."""
+        """Report that it runs; when another has decided meanwhile, take the preparation back.
+
+        While the lease lasts nobody decides about it but this host: nothing is waited for.
+        """
+        if self._leased():
+            self._tell_soon(states.Move.RUNNING, {states.Move.PREPARING})
+            return
         try:
             self._tell(states.Move.RUNNING, {states.Move.PREPARING})
         except errors.StaleWrite:
@@ -181,7 +214,9 @@ class Move:
     def _run(self, steered: steering.Steering) -> JobEnd:
         """Run the hypervisor's job to its end, steering it by its policy."""
         driver = self._deps.driver
-        return self._follow(lambda: driver.migrate(self._instance, self._data(), steered.policy))
+        job = self._deps.threads.start(driver.migrate, self._instance, self._data(), steered.policy)
+        self._deps.threads.spawn(self._link.guard, job)
+        return self._follow(job)
 
     def _data(self) -> objects.LibvirtLiveMigrateData:
         """Give what both hosts agreed on; every move that was checked has it."""
@@ -189,8 +224,7 @@ class Move:
             raise errors.Invalid(f"migration {self._migration.uuid} has never been checked")
         return self._migration.data
 
-    def _follow(self, act: Callable[[], JobEnd]) -> JobEnd:
-        job = self._deps.threads.start(act)
+    def _follow(self, job: Job[JobEnd]) -> JobEnd:
         started = self._deps.clock.monotonic()
         while not job.wait(0):
             self._news()
@@ -211,6 +245,7 @@ class Move:
             self._deps.reporter.post(progress)
             if progress.post_copy and not self._post_copy:
                 self._switched()
+            self._goes_on(progress)
         if self._aborted is not None and not self._post_copy:
             self._stop_job()
         elif progress is not None:
@@ -219,6 +254,7 @@ class Move:
     def _switched(self) -> None:
         """Report that the guest runs at the destination while its memory still comes."""
         self._post_copy = True
+        self._link.let_be()
         self._tell(states.Move.POSTCOPY, {states.Move.RUNNING, states.Move.POSTCOPY})
 
     def _look(self) -> objects.MigrationProgress | None:
@@ -236,43 +272,64 @@ class Move:
 
     def _recover(self, ended: JobEnd) -> JobEnd:
         """Mend a post-copy whose link broke: the guest waits, and going on is all that helps."""
-        self._journal.failed("migrate", errors.MoveFailed(ended.reason))
+        self._journal.failed("migrate", errors.LinkLost(ended.reason))
         self._journal.begin("recover_post_copy", self._migration.source)
         self._post_copy = True
+        self._link.let_be()
+        mending = recovery.Recovery(self._deps, self.context, self._instance, self._migration)
+        while ended.broken:
+            self._stand(ended.reason)
+            mending.wait()
+            ended = self._try(mending)
+        self._journal.ended("recover_post_copy")
+        self._journal.begin("migrate", self._migration.source)
+        return ended
+
+    def _try(self, mending: recovery.Recovery) -> JobEnd:
+        """Try once to go on, by the policy as it is now."""
+        self._stood_at = None
+        try:
+            return self._follow(mending.begin(self._steered().policy))
+        except (errors.HypervisorError, errors.WrongState) as still:
+            return BROKEN._replace(reason=still.message)
+
+    def _stand(self, reason: str) -> None:
+        """Report that the guest waits, and why; once for each reason."""
+        if reason == self._stands:
+            return
+        self._stands = reason
+        LOG.warning("migration %s: the guest waits: %s", self._migration.uuid, reason)
         self._tell(
             states.Move.POSTCOPY,
             {states.Move.RUNNING, states.Move.POSTCOPY},
-            error_code=errors.MoveFailed.code,
-            error_message=f"the link to {self._migration.destination} broke in post-copy "
-            f"({ended.reason}); the guest waits, and goes on as soon as the link is back",
+            error_code=errors.LinkLost.code,
+            error_message=f"the link between {self._link.name} broke in post-copy ({reason}); "
+            "the guest waits, and goes on as soon as the link is back",
         )
-        mended = self._retry()
-        self._journal.ended("recover_post_copy")
-        self._journal.begin("migrate", self._migration.source)
-        return mended
 
-    def _retry(self) -> JobEnd:
-        driver, policy = self._deps.driver, self._steered().policy
-        tries = 0
-        while True:
-            threading.Event().wait(AGAIN[min(tries, len(AGAIN) - 1)])
-            tries += 1
-            try:
-                ended = self._follow(lambda: driver.recover(self._instance, self._data(), policy))
-            except (errors.HypervisorError, errors.WrongState) as still:
-                LOG.info("migration %s: not mended yet: %s", self._migration.uuid, still)
-                continue
-            if not ended.broken:
-                return ended
-            LOG.info("migration %s: not mended yet: %s", self._migration.uuid, ended.reason)
+    def _goes_on(self, progress: objects.MigrationProgress) -> None:
+        """Take the reason back once memory goes over again."""
+        if self._stands is None:
+            return
+        if self._stood_at is None:
+            self._stood_at = progress.memory_processed
+        if progress.memory_processed > self._stood_at:
+            LOG.info("migration %s: the guest goes on", self._migration.uuid)
+            self._stands = None
+            # The old stream, where it lives again, still has the limit that it began with.
+            with contextlib.suppress(errors.WrongState, errors.HypervisorError):
+                self._steered().apply()
+            self._tell(
+                states.Move.POSTCOPY, {states.Move.POSTCOPY}, error_code="", error_message=""
+            )
 
     def _hand_over(self, ended: JobEnd) -> None:
         """See the guest run at the destination, clean up here, and report."""
         self._journal.ended("migrate")
         destination = str(self._migration.destination)
         self._journal.begin("post_live_migration_at_destination", destination)
-        self._tell(states.Move.POST_MIGRATING, {states.Move.RUNNING, states.Move.POSTCOPY})
-        power = self._finish()
+        self._tell_soon(states.Move.POST_MIGRATING, {states.Move.RUNNING, states.Move.POSTCOPY})
+        power = far.finish(self._destination, self.context, self._instance, self._migration)
         self._journal.ended("post_live_migration_at_destination")
         self._leave()
         self._tell(
@@ -284,19 +341,6 @@ class Move:
             job_ms=ended.job_ms,
         )
         LOG.info("migration %s: server %s is gone", self._migration.uuid, self._instance.uuid)
-
-    @tenacity.retry(
-        retry=tenacity.retry_if_exception_type(errors.Unavailable),
-        wait=tenacity.wait_exponential(multiplier=0.5, max=15),
-        stop=tenacity.stop_after_delay(FINISH),
-        before_sleep=tenacity.before_sleep_log(LOG, logging.WARNING),
-        reraise=True,
-    )
-    def _finish(self) -> int:
-        """Have the destination take the guest over, through a time without a broker."""
-        return self._destination.post_live_migration_at_destination(
-            self.context, self._instance, self._migration
-        )
 
     def _leave(self) -> None:
         """Remove what stays behind; the guest has been seen running elsewhere."""
@@ -322,20 +366,12 @@ class Move:
     def _roll_back(self) -> None:
         destination = str(self._migration.destination)
         with self._journal.step("rollback_live_migration_at_destination", destination):
-            self._clean()
-
-    @tenacity.retry(
-        retry=tenacity.retry_if_exception_type((errors.Unavailable, errors.HypervisorError)),
-        wait=tenacity.wait_exponential(multiplier=1, max=20),
-        stop=tenacity.stop_after_delay(CLEAN),
-        before_sleep=tenacity.before_sleep_log(LOG, logging.WARNING),
-        reraise=True,
-    )
-    def _clean(self) -> None:
-        """Have the destination remove what was made for the guest, as soon as it can."""
-        self._destination.rollback_live_migration_at_destination(
-            self.context, self._instance, self._migration
-        )
+            if self._link.lost is not None:
+                raise errors.Unavailable(
+                    f"{destination} is not asked over a dead link; the conductor asks it until "
+                    "it answers"
+                )
+            far.clean(self._destination, self.context, self._instance, self._migration)
 
     def _stuck(self, error: errors.Error) -> None:
         """Nobody can say where the guest is: change nothing and call a person."""
@@ -350,14 +386,14 @@ class Move:
             failed_host=step.host if step else self._migration.source,
         )
 
+    def _tell_soon(self, status: states.Move, expected: set[states.Move]) -> None:
+        """Report a change that decides nothing, with the next progress or the next report."""
+        report = self._journal.report(status, expected, self._deps.conf.host)
+        self._deps.reporter.soon(report)
+        self._migration = self._migration.replace(status=status)
+
     def _tell(self, status: states.Move, expected: set[states.Move], **facts: object) -> None:
         report = self._journal.report(status, expected, self._deps.conf.host, **facts)
         self._migration = self._deps.reporter.move(self.context, report).replace(
             data=self._migration.data
         )
-
-
-def _reason(ended: JobEnd, aborted: str | None) -> errors.Error:
-    if ended.cancelled:
-        return errors.MoveAborted(aborted or ended.reason)
-    return errors.MoveFailed(ended.reason)

@@ -36,6 +36,7 @@ class Reporter:
         self._conductor = conductor
         self._board: dict[str, objects.MigrationProgress] = {}
         self._notes: list[objects.MigrationStep] = []
+        self._reports: dict[str, list[objects.MoveReport]] = {}
         self._changed = threading.Event()
         # Set by whatever makes the host's numbers others than they were.
         self.host_changed = threading.Event()
@@ -66,7 +67,23 @@ class Reporter:
     def move(self, context: Context, report: objects.MoveReport) -> objects.Migration:
         """Tell a change of a move's status; raises StaleWrite when another decided first."""
         self.host_changed.set()
-        return self._conductor.move_report(context, report)
+        earlier = self._reports.get(report.migration_uuid, [])
+        told = self._conductor.move_report(context, report, earlier)
+        self._reports.pop(report.migration_uuid, None)
+        return told
+
+    def soon(self, report: objects.MoveReport) -> None:
+        """Put a change of a move's status on the board: told with the progress, waiting for nobody.
+
+        It is told again until the move's next report is taken, and with that.
+        """
+        self._reports.setdefault(report.migration_uuid, []).append(report)
+        self._changed.set()
+
+    @_again
+    def step(self, context: Context, report: objects.StepReport) -> None:
+        """Tell how a step of a cold move ended."""
+        self._conductor.step_ended(context, report)
 
     def post(self, progress: objects.MigrationProgress) -> objects.MigrationProgress:
         """Put a move's progress on the board; its percent never goes back."""
@@ -93,12 +110,14 @@ class Reporter:
             memory_remaining=0,
             disk_processed=last.disk_total,
             disk_remaining=0,
+            disks=[disk.replace(processed=disk.total, remaining=0) for disk in last.disks],
             eta_ms=0,
         )
 
     def forget(self, migration: str) -> None:
         """Take a move that has ended off the board."""
         self._board.pop(migration, None)
+        self._reports.pop(migration, None)
 
     def send_board(self, interval: float, stop: threading.Event) -> None:
         """Send the board while something changes on it, one message per interval.
@@ -108,18 +127,18 @@ class Reporter:
         while self._changed.wait() and not stop.wait(interval):
             self._changed.clear()
             notes, self._notes = self._notes, []
-            self._send(list(self._board.values()), notes)
+            self._send(notes)
 
     def close(self) -> None:
         """Wake send_board() to see that it is to stop."""
         self._changed.set()
 
-    def _send(
-        self, board: list[objects.MigrationProgress], notes: list[objects.MigrationStep]
-    ) -> None:
-        if not board and not notes:
+    def _send(self, notes: list[objects.MigrationStep]) -> None:
+        board = list(self._board.values())
+        reports = [one for those in list(self._reports.values()) for one in those]
+        if not (board or notes or reports):
             return
         try:
-            self._conductor.move_progress(contexts.admin(), self._host, board, notes)
+            self._conductor.move_progress(contexts.admin(), self._host, board, notes, reports)
         except errors.Unavailable as away:
             LOG.warning("progress of %d moves is not told: %s", len(board), away)

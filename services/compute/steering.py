@@ -53,12 +53,17 @@ class Steering:
             LOG.info("migration %s: %s", migration.uuid, note)
         self.policy = terms.policy
         self.given_up: str | None = None  # why the job was aborted
+        self._limit_due = False  # libvirt sets the limit anew when memory begins
         self._stands_still = instance.vm_state == states.Vm.PAUSED
         self._engine = engine.Engine(
             terms.policy,
             instance.flavor.memory_mb * MIB,
             sum(disk.allocated_bytes for disk in disks),
         )
+
+    def begin(self) -> None:
+        """Note with what downtime the job is about to start."""
+        self._note(self._engine.begin())
 
     def observe(self, progress: objects.MigrationProgress, elapsed: float) -> None:
         """Take a look at the job in, and do what follows from it."""
@@ -73,6 +78,8 @@ class Steering:
             in_postcopy=progress.post_copy,
             paused=self._stands_still,
         )
+        if self._limit_due and progress.iteration >= 1:
+            self._limit_again()
         for decision in self._engine.observe(self._last):
             self.do(decision)
 
@@ -87,15 +94,31 @@ class Steering:
         return decision
 
     def change(self, policy: objects.MigrationPolicy) -> None:
-        """Go on by another policy: its downtime and bandwidth hold at once."""
+        """Go on by another policy: its downtime and bandwidth hold at once.
+
+        What these hosts could not combine stays left out.
+        """
         if policy.bandwidth != self.policy.bandwidth:
-            self._native(self._deps.driver.set_bandwidth, policy.bandwidth)
-        self.policy = policy
-        for decision in self._engine.change(policy, self._last.iteration if self._last else 0):
+            self._limit(policy.bandwidth)
+        changed = {name: getattr(policy, name) for name in migration_policy.CHANGEABLE}
+        self.policy = self.policy.replace(**changed)
+        iteration = self._last.iteration if self._last else 0
+        for decision in self._engine.change(self.policy, iteration):
             self.do(decision)
+
+    def apply(self) -> None:
+        """Tell a job that stood still what the policy has become meanwhile."""
+        self._native(self._deps.driver.set_bandwidth, self.policy.bandwidth)
 
     def do(self, decision: Decision) -> None:
         """Do what was decided; a job that ends in this moment needs it no more."""
+        self._note(decision)
+        try:
+            ACTIONS[decision.action](self, decision)
+        except errors.WrongState as refusal:
+            self._refused(decision, refusal)
+
+    def _note(self, decision: Decision) -> None:
         LOG.info(
             "migration %s: %s: %s %s",
             self._uuid,
@@ -106,10 +129,6 @@ class Steering:
         self._deps.reporter.note(
             self._journal.decided(decision.action, decision.reason, decision.inputs)
         )
-        try:
-            ACTIONS[decision.action](self, decision)
-        except errors.WrongState as refusal:
-            self._refused(decision, refusal)
 
     def _refused(self, decision: Decision, refusal: errors.WrongState) -> None:
         LOG.info("migration %s: not done: %s", self._uuid, refusal)
@@ -131,9 +150,28 @@ class Steering:
         self._native(self._deps.driver.post_copy)
 
     def pause(self, _decision: Decision) -> None:
-        """Keep the guest from writing, until it has arrived."""
+        """Keep the guest from writing, until it has arrived: soon, so at full speed."""
+        self._lift()
         self._stands_still = True
         self._deps.threads.native(self._deps.driver.pause, self._instance)
+
+    def _lift(self) -> None:
+        """Let a job that has a limit of bandwidth go as fast as it can."""
+        if not self.policy.bandwidth:
+            return
+        with contextlib.suppress(errors.WrongState, errors.HypervisorError):
+            self._limit(0)
+            self.policy = self.policy.replace(bandwidth=0)
+
+    def _limit(self, mib: int) -> None:
+        """Limit the bandwidth, of the memory that is still to begin, too."""
+        self._native(self._deps.driver.set_bandwidth, mib)
+        self._limit_due = self._last is None or self._last.iteration < 1
+
+    def _limit_again(self) -> None:
+        """Repeat a limit that was given while disks were copied."""
+        with contextlib.suppress(errors.WrongState, errors.HypervisorError):
+            self._limit(int(self.policy.bandwidth))
 
     def abort(self, decision: Decision) -> None:
         """Give the move up."""

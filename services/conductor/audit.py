@@ -76,6 +76,11 @@ def sweep(deps: Deps, host: str | None = None) -> list[leftovers.Leftover]:
     return given_back
 
 
+def settling(deps: Deps) -> float:
+    """Give the seconds after which a report is followed whatever was done shortly before it."""
+    return (findings.SETTLED + 1) * float(deps.conf.service.heartbeat)
+
+
 def observe(deps: Deps, names: Collection[str] | None) -> list[objects.Finding]:
     """Compare what hosts report of their guests with the servers; power states are written."""
     options = deps.conf.service

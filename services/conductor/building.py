@@ -38,7 +38,7 @@ def create(deps: Deps, context: Context, request: objects.NewServer) -> objects.
         with deps.database.read() as tx:
             liveness.require(deps, tx, request.requested_host, "the host of a new server")
     with deps.database.write() as tx:
-        instance = servers.create(tx, _new(deps, context, request))
+        instance = servers.create(tx, draft(deps, context, request))
         servers.amend(tx, instance.uuid, placement={"requested": request.requested_host})
         for group in request.hints.get("group", []):
             groups.join(tx, group, instance.uuid)
@@ -113,7 +113,8 @@ def orphaned(deps: Deps, context: Context, instance: objects.Instance) -> None:
     stationary.fail(deps, context, instance, stationary.BUILD, gone, states.Power.NOSTATE)
 
 
-def _new(deps: Deps, context: Context, request: objects.NewServer) -> objects.Instance:
+def draft(deps: Deps, context: Context, request: objects.NewServer) -> objects.Instance:
+    """Make the server that is asked for; nothing is written."""
     return objects.Instance(
         uuid=ids.new(),
         name=request.name,

@@ -11,6 +11,8 @@ from common import states
 from common.db import moves
 from common.db import settings
 from services.conductor import moves as moving
+from services.conductor.cold import begin
+from services.conductor.cold import steps
 
 if TYPE_CHECKING:
     from common.context import Context
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 def abort(deps: Deps, context: Context, server: str, key: str) -> None:
     """Cancel the move where it waits, or have its source stop it."""
     migration = _going_on(deps, server, key, "aborted")
+    if migration.type in steps.kinds():
+        begin.abort(deps, context, migration)
+        return
     if not states.allowed(
         states.Kind(migration.type), states.Move(migration.status), states.Move.CANCELLED
     ):

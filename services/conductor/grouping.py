@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from common.db import aggregates
+from common.db import claims
 from common.db import groups
+from common.db import hosts
 from rpc import conductor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from common import objects
     from common.context import Context
+    from common.db.engine import Tx
     from services.conductor.deps import Deps
+
+LOG = logging.getLogger(__name__)
 
 
 class Grouping(conductor.Conductor):
@@ -39,7 +47,9 @@ class Grouping(conductor.Conductor):
         """Set and take out an aggregate's metadata."""
         del context
         with self._deps.database.write() as tx:
-            return aggregates.describe(tx, aggregate, metadata)
+            after = aggregates.describe(tx, aggregate, metadata)
+            _warn(tx, after.hosts)
+        return after
 
     def delete_aggregate(self, context: Context, aggregate: int) -> None:
         """Remove an aggregate."""
@@ -51,7 +61,9 @@ class Grouping(conductor.Conductor):
         """Put a host into an aggregate."""
         del context
         with self._deps.database.write() as tx:
-            return aggregates.add_host(tx, aggregate, host)
+            after = aggregates.add_host(tx, aggregate, host)
+            _warn(tx, [host])
+        return after
 
     def remove_aggregate_host(
         self, context: Context, aggregate: int, host: str
@@ -59,7 +71,9 @@ class Grouping(conductor.Conductor):
         """Take a host out of an aggregate."""
         del context
         with self._deps.database.write() as tx:
-            return aggregates.remove_host(tx, aggregate, host)
+            after = aggregates.remove_host(tx, aggregate, host)
+            _warn(tx, [host])
+        return after
 
     def create_server_group(
         self, context: Context, group: objects.ServerGroup
@@ -74,3 +88,11 @@ class Grouping(conductor.Conductor):
         del context
         with self._deps.database.write() as tx:
             groups.delete(tx, group)
+
+
+def _warn(tx: Tx, names: Iterable[str]) -> None:
+    """Tell of hosts that promise too much by the ratios that they have now."""
+    for name in names:
+        over = hosts.promised_too_much(claims.inventory(tx, name).get(name, {}))
+        if over:
+            LOG.warning("%s is %s; it gets no more servers", name, claims.too_much(over))

@@ -16,6 +16,7 @@ from rpc import service
 from rpc.scheduler import Scheduler
 from services import backing
 from services.conductor import audit
+from services.conductor import leftovers
 from services.conductor import lost
 from services.conductor import queue
 from services.conductor.deps import Deps
@@ -74,6 +75,7 @@ def running(conf: ConfigOpts, bus: Bus, database: Database, clock: clocks.Clock)
 
 def _tick(deps: Deps, manager: Manager, stop: threading.Event) -> None:
     auditing = audit.Audit(deps)
+    undone = leftovers.Leftovers(deps)
     while not stop.wait(deps.conf.conductor.tick):
         try:
             manager.renew()
@@ -81,6 +83,7 @@ def _tick(deps: Deps, manager: Manager, stop: threading.Event) -> None:
             lost.tick(deps)
             manager.observe()
             auditing.tick()
+            undone.tick()
         except errors.Error as trouble:
             LOG.warning("moves and servers are looked at again in a moment: %s", trouble)
         except Exception:

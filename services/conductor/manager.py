@@ -25,18 +25,23 @@ from services.conductor import grouping
 from services.conductor import liveness
 from services.conductor import moves
 from services.conductor import queue
+from services.conductor import ranking
 from services.conductor import resolve
 from services.conductor import servers
+from services.conductor.cold import begin as cold
+from services.conductor.cold import relocating
 from services.conductor.tasks.live_migrate import LiveMigrationTask
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from common.context import Context
     from services.conductor.deps import Deps
 
 LOG = logging.getLogger(__name__)
 
 
-class Manager(grouping.Grouping):
+class Manager(grouping.Grouping, relocating.Relocating):
     """Answers every call of rpc.conductor.Conductor."""
 
     def __init__(self, deps: Deps) -> None:
@@ -44,8 +49,8 @@ class Manager(grouping.Grouping):
         self._deps = deps
         # Moves that wait here for their checks, or are being checked.
         self._checking: set[str] = set()
-        # Hosts that have told something new here since the last tick.
-        self._news: set[str] = set()
+        # Hosts that have told something new here, and when it has settled.
+        self._news: dict[str, float] = {}
         # Servers that wait here for a host, by their generation.
         self._placing: dict[str, int] = {}
 
@@ -61,10 +66,14 @@ class Manager(grouping.Grouping):
                     instances.change(tx, server, expect={"generation": generation})
 
     def observe(self) -> None:
-        """Follow what hosts have told of their guests since the last tick."""
-        news = {self._news.pop() for _each in range(len(self._news))}
+        """Follow what hosts have told of their guests, until that is older than any change."""
+        now = self._deps.clock.monotonic()
+        news = self._news.copy()
         if news:
-            audits.observe(self._deps, news)
+            audits.observe(self._deps, list(news))
+        for host, settled in news.items():
+            if settled < now and self._news.get(host) == settled:
+                del self._news[host]
 
     def create_server(self, context: Context, request: objects.NewServer) -> objects.Instance:
         """Write the server and look for its host in the background."""
@@ -73,7 +82,9 @@ class Manager(grouping.Grouping):
         return instance
 
     def operate(self, context: Context, server: str, operation: str) -> None:
-        """Begin an operation on a server."""
+        """Begin an operation on a server; a cold move ends before its server is deleted."""
+        if operation == "delete" and cold.delete(self._deps, context, server):
+            return
         servers.operate(self._deps, context, server, operation)
 
     def operation_ended(  # noqa: PLR0913 - declared so
@@ -152,6 +163,31 @@ class Manager(grouping.Grouping):
             policy=policy or {},
         )
 
+    def rank_new(self, context: Context, request: objects.NewServer) -> list[objects.Rank]:
+        """Rank the hosts for a new server."""
+        return ranking.new(self._deps, context, request)
+
+    def rank_move(
+        self,
+        context: Context,
+        server: str,
+        host: str | None,
+        *,
+        block_migration: bool | None,
+        disk_over_commit: bool,
+        zone: str | None,
+    ) -> list[objects.Rank]:
+        """Rank the hosts for a live migration."""
+        return ranking.move(
+            self._deps,
+            context,
+            server,
+            host,
+            block_migration=block_migration,
+            disk_over_commit=disk_over_commit,
+            zone=zone,
+        )
+
     def abort_migration(self, context: Context, server: str, migration: str) -> None:
         """Cancel or stop a live migration."""
         control.abort(self._deps, context, server, migration)
@@ -189,9 +225,15 @@ class Manager(grouping.Grouping):
         self._pump()
         return limits
 
-    def move_report(self, context: Context, report: objects.MoveReport) -> objects.Migration:
+    def move_report(
+        self,
+        context: Context,
+        report: objects.MoveReport,
+        earlier: Sequence[objects.MoveReport] = (),
+    ) -> objects.Migration:
         """Take a source's report of its move; a free slot starts the next one."""
-        migration = moves.report(self._deps, report)
+        del context
+        migration = moves.report(self._deps, report, earlier)
         if migration.status in states.TERMINAL:
             self._deps.pool.submit(self._pump)
         return migration
@@ -202,10 +244,13 @@ class Manager(grouping.Grouping):
         host: str,
         progress: list[objects.MigrationProgress],
         notes: list[objects.MigrationStep],
+        reports: list[objects.MoveReport],
     ) -> None:
         """Write the progress of a host's moves; its owner's lease is renewed by it."""
         del context
         with self._deps.database.write() as tx:
+            for told in reports:
+                moves.catch_up(self._deps, tx, told)
             for step in notes:
                 journal.step(tx, step)
             for one in progress:
@@ -224,7 +269,7 @@ class Manager(grouping.Grouping):
             services.report(tx, service, self._deps.clock.now())
             over = hosts.report(tx, node) if node is not None else {}
         if node is not None:
-            self._news.add(node.host)
+            self._news[node.host] = self._deps.clock.monotonic() + audits.settling(self._deps)
         if over:
             LOG.warning("%s is %s; it gets no more servers", service.host, claims.too_much(over))
 
@@ -309,16 +354,18 @@ class Manager(grouping.Grouping):
             raise
         finally:
             self._checking.discard(migration.uuid)
-        self._pump()
+        if migration.uuid not in self._pump():
+            task.wait()
 
-    def _pump(self) -> None:
+    def _pump(self) -> set[str]:
         """Start what fits; what is queued stays so through any trouble, until the next tick."""
         try:
-            queue.pump(self._deps)
+            return queue.pump(self._deps)
         except errors.Error as trouble:
             LOG.warning("the queue is looked at again in a moment: %s", trouble)
         except Exception:
             LOG.exception("looking at the queue failed")
+        return set()
 
     def _refuse(
         self,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import logging
+from typing import Any
 from typing import TYPE_CHECKING
 
 from common import checks
+from common import errors
 from common import ids
 from common import migration_policy
 from common import objects
@@ -23,7 +26,8 @@ from services.conductor import placement
 from services.conductor import servers as stationary
 
 if TYPE_CHECKING:
-    from common import errors
+    from collections.abc import Sequence
+
     from common.context import Context
     from common.db.engine import Tx
     from services.conductor.deps import Deps
@@ -89,9 +93,13 @@ def begin(  # noqa: PLR0913 - all that a request says
     return instance, migration
 
 
-def report(deps: Deps, told: objects.MoveReport) -> objects.Migration:
+def report(
+    deps: Deps, told: objects.MoveReport, earlier: Sequence[objects.MoveReport] = ()
+) -> objects.Migration:
     """Write a change of status with its steps; a repeat gives the row as it is."""
     with deps.database.write() as tx:
+        for change in earlier:
+            catch_up(deps, tx, change)
         for step in told.steps:
             journal.step(tx, step)
         now = moves.get(tx, told.migration_uuid)
@@ -104,10 +112,19 @@ def report(deps: Deps, told: objects.MoveReport) -> objects.Migration:
     return after
 
 
+def catch_up(deps: Deps, tx: Tx, told: objects.MoveReport) -> None:
+    """Write a change of status that nobody waits for, unless the move is beyond it."""
+    with contextlib.suppress(errors.StaleWrite, errors.MigrationNotFound):
+        after = _change(deps, tx, told)
+        for step in told.steps:
+            journal.step(tx, step)
+        LOG.info("migration %s: %s", after.uuid, after.status)
+
+
 def settle(deps: Deps, tx: Tx, migration: objects.Migration, power: int | None) -> None:
     """Make server and allocations agree with how the move ended."""
     instance = servers.get(tx, migration.instance_uuid)
-    changes: dict[str, object] = {"task_state": None, "progress": 0}
+    changes: dict[str, Any] = {"task_state": None, "progress": 0}
     _remember(tx, migration)
     if migration.status == states.Move.COMPLETED:
         claims.release(tx, migration.uuid)
@@ -213,12 +230,17 @@ def _note(tx: Tx, told: objects.MoveReport, now: objects.Migration) -> objects.M
     )
 
 
-def _facts(told: objects.MoveReport) -> dict[str, object]:
-    """Give what the report says; a move that ended well has no error, whatever it met."""
+def _facts(told: objects.MoveReport) -> dict[str, Any]:
+    """Give what the report says; an empty reason takes back the one that is written.
+
+    A move that ended well has no error, whatever it met.
+    """
     facts = {name: getattr(told, name) for name in FACTS}
     if told.status == states.Move.COMPLETED:
         return facts
-    return {name: value for name, value in facts.items() if value is not None}
+    return {
+        name: None if value == "" else value for name, value in facts.items() if value is not None
+    }
 
 
 def _change(deps: Deps, tx: Tx, told: objects.MoveReport) -> objects.Migration:

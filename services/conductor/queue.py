@@ -18,6 +18,10 @@ from common.db import moves
 from common.db import servers
 from common.db import settings
 from services.conductor import moves as moving
+from services.conductor.cold import advance
+from services.conductor.cold import endings
+from services.conductor.cold import entering
+from services.conductor.cold import steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,10 +32,12 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 
-def pump(deps: Deps) -> None:
-    """Start every queued move that fits into the limits."""
-    for migration in _admit(deps):
+def pump(deps: Deps) -> set[str]:
+    """Start every queued move that fits into the limits, and give their uuids."""
+    admitted = _admit(deps)
+    for migration in admitted:
         _start(deps, migration)
+    return {migration.uuid for migration in admitted}
 
 
 def tick(deps: Deps) -> None:
@@ -41,11 +47,17 @@ def tick(deps: Deps) -> None:
         lost = moves.expired(tx, deps.clock.now())
     for migration in lost:
         _care(deps, migration)
+    entering.begin_copies(deps)
+    with deps.database.read() as tx:
+        due = moves.due(tx, deps.clock.now())
+    for migration in due:
+        endings.confirm(deps, migration)
 
 
 def _care(deps: Deps, migration: objects.Migration) -> None:
     """Do what its status asks for; a move that changed meanwhile needs nothing."""
-    care = CARE.get(states.Move(migration.status))
+    cold = migration.type in steps.kinds()
+    care = advance.care if cold else CARE.get(states.Move(migration.status))
     if care is None:
         return
     try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from common import reasons
 from common import states
 from common.db import candidates
+from common.db import rooms
 from services.scheduler import request as requests
 from services.scheduler.filters import table as filters
 from services.scheduler.filters import wishes
@@ -91,7 +92,7 @@ class Fleet:
         """Read these hosts, or all; a request that asks nothing of hypervisors reads less."""
         now = self._clock.now()
         memory = datetime.timedelta(seconds=self._conf.scheduler.failure_memory)
-        return candidates.rooms(
+        return rooms.read(
             tx,
             now,
             self._conf.service.down_after,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
 import sys
 from typing import NamedTuple
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from tests.benchmarks import drain
 from tests.benchmarks import figures
 from tests.benchmarks import messages
 from tests.benchmarks import migration
+from tests.benchmarks import noticing
 from tests.benchmarks import scheduling
 from tests.integration import labs
 
@@ -33,8 +35,7 @@ class Benchmark(NamedTuple):
 
 
 def _scheduling(_lab: labs.Lab) -> Tables:
-    found = [scheduling.measure(count) for count in (100, 1000)]
-    return {"Scheduling on SQLite, claim included": found}
+    return scheduling.measure()
 
 
 BENCHMARKS = {
@@ -43,6 +44,7 @@ BENCHMARKS = {
     "idle": Benchmark(migration.measure, needs_lab=True),
     "busy": Benchmark(migration.measure_busy, needs_lab=True),
     "drain": Benchmark(drain.measure, needs_lab=True),
+    "noticing": Benchmark(noticing.measure, needs_lab=True),
     "messages": Benchmark(messages.measure, needs_lab=True),
     "fleet": Benchmark(fleet.measure, needs_lab=False),
 }
@@ -51,6 +53,8 @@ BENCHMARKS = {
 def main(arguments: list[str]) -> int:
     """Run the named benchmarks, or all."""
     options = _parse(arguments)
+    # Told to end, it takes its guests and its lab away first.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     chosen = {name: BENCHMARKS[name] for name in options.names or BENCHMARKS}
     lab = labs.Lab(options.lab, options.subnet)
     groups: Tables = {}

@@ -40,9 +40,11 @@ def rendered(groups: dict[str, list[Figure]], machine: str) -> str:
 
 
 def machine(virt_type: str) -> str:
-    """Describe the machine in a few words."""
+    """Describe the machine in a few words, with how busy it was before."""
     emulated = "TCG" if virt_type == "qemu" else virt_type
-    return f"{os.cpu_count()} cores, {emulated}, hosts and services on one machine"
+    load = os.getloadavg()[0]
+    where = "hosts and services on one machine"
+    return f"{os.cpu_count()} cores, {emulated}, {where}, load {load:.0f} at the start"
 
 
 def _table(rows: list[Figure]) -> str:

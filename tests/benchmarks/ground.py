@@ -23,7 +23,6 @@ from tests.benchmarks.figures import Figure
 from tests.integration import cloud as clouds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from collections.abc import Iterator
     from collections.abc import Sequence
 
@@ -204,21 +203,9 @@ def folders(guests: Sequence[clouds.Guest]) -> list[str]:
 def by_step(rows: list[dict[str, Any]]) -> list[Figure]:
     """Give the time of each step of the journal, and what is left between them."""
     names = list(dict.fromkeys(itertools.chain.from_iterable(steps(row) for row in rows)))
-    found = [
-        _per_move(name, rows, lambda row, key=name: steps(row).get(key, 0.0)) for name in names
-    ]
-    between = _per_move(
-        "between the steps: bus, database, queue",
-        rows,
-        lambda row: 1000 * total(row) - sum(steps(row).values()),
-    )
-    return [*found, between]
-
-
-def _per_move(
-    name: str, rows: list[dict[str, Any]], measure: Callable[[dict[str, Any]], float]
-) -> Figure:
-    return Figure(name, "ms", [measure(row) for row in rows])
+    found = [Figure(name, "ms", [steps(row).get(name, 0.0) for row in rows]) for name in names]
+    between = [1000 * total(row) - sum(steps(row).values()) for row in rows]
+    return [*found, Figure("between the steps: bus, database, queue", "ms", between)]
 
 
 def steps(row: dict[str, Any]) -> dict[str, float]:

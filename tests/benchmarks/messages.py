@@ -38,6 +38,7 @@ WAIT = 0.2  # seconds
 PATIENCE = 10.0  # seconds
 BEGINS = "live_migrate"
 PROGRESS = "move_progress"
+HEARTBEAT = "report"
 
 
 class Message(NamedTuple):
@@ -92,11 +93,13 @@ def figures(heard: list[Message], moves: int) -> list[Figure]:
     ]
     methods = dict.fromkeys(one.method for one in heard if one.request in begun)
     progress = sum(one.method == PROGRESS for one in heard)
+    beats = sum(one.method == HEARTBEAT for one in heard)
     return [
         *(_figure(method, [count[method] for count in counts]) for method in methods),
         _figure("all but progress", [count.total() for count in counts]),
         _figure("of these asked, not answered", _asked(heard, begun)),
         Figure("progress, for all moves of a host at once", "messages", [progress / moves]),
+        Figure("heartbeats of all services meanwhile", "messages", [beats / moves]),
     ]
 
 

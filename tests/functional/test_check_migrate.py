@@ -5,11 +5,13 @@ import pytest
 from common import context
 from common import errors
 from common import states
+from common.db import hosts
 from tests import factories
 from tests import stage as stages
 from tests import waiting
 
 BRIDGE = "br-tenant"
+GIB = 1 << 30
 
 
 def ask(stage, server, host=None, *, block=None, over_commit=False, policy=None):
@@ -46,6 +48,33 @@ def plant(stage):
         setattr(found, name, before)
 
 
+@pytest.fixture
+def full(stage):
+    """Leave a host so many bytes of disk, until the end of the test; it has told so by then."""
+    filled = []
+
+    def fill(name, free):
+        host = stage.world.host(name)
+        filled.append(host)
+        host.free_bytes = free
+        told(stage, name, free // GIB)
+
+    yield fill
+    for host in filled:
+        host.free_bytes = None
+        told(stage, host.name, 200 - len(host.guests))
+
+
+def told(stage, name, least):
+    """Wait until a host has told how much of its disk is left."""
+
+    def known():
+        with stage.database.read() as tx:
+            return hosts.get(tx, name, stage.world.clock.now(), 30).disk_available_least == least
+
+    waiting.until(known, f"{name} has told of its disk", 20)
+
+
 def other(stage, **values):
     """Give the facts of another kind of host."""
     return stage.world.host("host1").facts.replace(**values)
@@ -80,19 +109,17 @@ def test_the_answers_have_numbers(stage):
 @pytest.mark.parametrize(
     ("values", "name", "word"),
     [
-        ({"facts": {"architecture": "riscv64"}}, "architecture", "is riscv64"),
-        ({"facts": {"hypervisor_type": "Xen"}}, "hypervisor", "runs Xen"),
-        ({"facts": {"hypervisor_version": 1}}, "hypervisor", "0.0.1 is older"),
-        ({"facts": {"machine_types": []}}, "machine-type", "machine type simulated"),
-        ({"facts": {"virt_type": "kvm"}}, "accelerator", "offers kvm"),
-        ({"free_bytes": 1 << 20}, "disk-space", "1 MiB for disks, 1024 MiB needed"),
+        ({"architecture": "riscv64"}, "architecture", "is riscv64"),
+        ({"hypervisor_type": "Xen"}, "hypervisor", "runs Xen"),
+        ({"hypervisor_version": 1}, "hypervisor", "0.0.1 is older"),
+        ({"machine_types": []}, "machine-type", "machine type simulated"),
+        ({"virt_type": "kvm"}, "accelerator", "offers kvm"),
     ],
 )
 def test_what_one_host_lacks_fails_there_alone(stage, plant, values, name, word):
     """The dry run tells it, and the move is refused with the same words."""
     server = stage.boot()
-    facts = values.get("facts")
-    plant("host2", **({"facts": other(stage, **facts)} if facts else values))
+    plant("host2", facts=other(stage, **values))
 
     found = fails(ask(stage, server))
 
@@ -135,12 +162,28 @@ def test_files_that_are_there_fail(stage):
     stage.world.host("host2").files.clear()
 
 
-def test_disk_over_commit_counts_what_is_written(stage, plant):
+def test_disk_that_is_full_is_told_by_the_scheduler_and_the_host(stage, full):
+    """Each by its own numbers; naming the host does not help the move."""
+    server = stage.boot()
+    full("host2", 1 << 20)
+
+    found = fails(ask(stage, server))
+
+    assert {("host2", "DiskLeastFilter"), ("host2", "disk-space")} == found.keys()
+    assert "needs 1 GB, 0 GB left for new disks" in found["host2", "DiskLeastFilter"]
+    assert "1 MiB for disks, 1024 MiB needed" in found["host2", "disk-space"]
+    with pytest.raises(errors.NoValidHost, match="needs 1 GB, 0 GB left"):
+        stage.migrate(server.uuid, "host2")
+
+
+def test_disk_over_commit_counts_what_is_written(stage, full):
     """A thin disk then needs no room."""
     server = stage.boot()
-    plant("host2", free_bytes=0)
+    full("host2", 0)
 
-    assert [("host2", "disk-space")] == list(fails(ask(stage, server, "host2")))
+    assert {("host2", "DiskLeastFilter"), ("host2", "disk-space")} == fails(
+        ask(stage, server, "host2")
+    ).keys()
     assert {} == fails(ask(stage, server, "host2", over_commit=True))
 
 
@@ -166,21 +209,18 @@ def test_an_unknown_host_fails(stage):
 
 
 @pytest.mark.parametrize(
-    ("mark", "name", "word"),
-    [
-        ({"forced_down": True}, "ComputeFilter", "forced down"),
-        ({"disabled": True}, "enabled", "it is disabled"),
-    ],
+    ("mark", "word"),
+    [({"forced_down": True}, "forced down"), ({"disabled": True}, "it is disabled")],
 )
-def test_a_host_out_of_use_fails(stage, mark, name, word):
-    """One that is down is not asked; one that is disabled is."""
+def test_a_host_out_of_use_fails(stage, mark, word):
+    """It is not asked what it could do."""
     server = stage.boot()
     stage.mark("host2", **mark)
 
     found = ask(stage, server, "host2")
 
-    assert word in fails(found)["host2", name]
-    assert (name == "enabled") == (("host2", "storage") in found)
+    assert word in fails(found)["host2", "ComputeFilter"]
+    assert ("host2", "storage") not in found
 
 
 def test_a_source_that_is_down_fails_everywhere(stage):

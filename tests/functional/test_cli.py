@@ -271,3 +271,30 @@ def test_an_unknown_flavor_is_an_error_before_anything_is_made(whimbrel):
         whimbrel("server", "create", "ruff", *words).err
     )
     assert 1 == whimbrel("server", "show", "ruff").status
+
+
+def test_a_server_keeps_to_its_zone_and_its_group(whimbrel):
+    """An operator makes a zone of a host, and a group whose servers are to be apart."""
+    assert 0 == whimbrel("aggregate", "create", "rack", "--zone", "west").status
+    assert 0 == whimbrel("aggregate", "add-host", "rack", "host2").status
+    zones = whimbrel("zone", "list", "-f", "json").json
+    assert 0 == whimbrel("server-group", "create", "web", "--policy", "anti-affinity").status
+    what = ("--flavor", "m1.tiny", "--image", "guest", "--wait", "-f", "json")
+    made = whimbrel("server", "create", "kept", *what, "--zone", "west", "--group", "web").json
+    near = whimbrel("server", "create", "near", *what, "--zone", "west", "--group", "web")
+    leaving = whimbrel("server", "live-migrate", "kept", "--host", "host1", "--wait")
+    taken = whimbrel("aggregate", "remove-host", "rack", "host2")
+    gone = whimbrel("server", "live-migrate", "kept", "--zone", "any", "--wait", "-f", "json")
+    shown = whimbrel("server", "show", "kept", "-f", "json").json
+
+    assert {"nova": "host1", "west": "host2"} == {row["Zone"]: row["Hosts"] for row in zones}
+    assert ("host2", "west") == (made["host"], made["pinned_zone"])
+    assert "is to stay apart" in near.err
+    assert "belongs to west" in leaving.err
+    assert "cannot leave availability zone west" in taken.err
+    assert "completed" == gone.json["status"]
+    assert ("host1", "nova") == (shown["host"], shown["pinned_zone"])
+    assert 0 == whimbrel("server", "delete", "kept", "near", "--wait").status
+    assert 0 == whimbrel("aggregate", "remove-host", "rack", "host2").status
+    assert 0 == whimbrel("aggregate", "delete", "rack").status
+    assert 0 == whimbrel("server-group", "delete", "web").status

@@ -205,7 +205,8 @@ def test_checks_that_fail_everywhere_are_all_told(stage):
     for host in ("host2", "host3"):
         stage.world.plant(host, "check_destination", errors.IncompatibleCpu(f"{host} is old"))
 
-    with pytest.raises(errors.NoValidHost, match=r"host2: incompatible_cpu: host2 is old; host3: incompatible_cpu: host3 is old"):
+    told = r"host2: incompatible_cpu: host2 is old; host3: incompatible_cpu: host3 is old"
+    with pytest.raises(errors.NoValidHost, match=told):
         stage.migrate(server.uuid)
 
 

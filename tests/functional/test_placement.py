@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,8 @@ def cluster(tmp_path_factory) -> Iterator[stages.Stage]:
     """Four hosts in two zones, which aggregates make."""
     folder = tmp_path_factory.mktemp("zones")
     # The best host, not one of the best few: wishes are then what decides.
-    with stages.running(folder, hosts=HOSTS, **{"scheduler.host_subset_size": 1}) as stage:
+    options: dict[str, Any] = {"scheduler.host_subset_size": 1}
+    with stages.running(folder, hosts=HOSTS, **options) as stage:
         for zone, hosts in ZONES.items():
             aggregate(stage, hosts, name=zone, availability_zone=zone)
         yield stage
@@ -61,12 +63,12 @@ def group(stage, policy: states.Affinity, **rules: int) -> str:
     return str(stage.conductor.create_server_group(ADMIN, made).uuid)
 
 
-def boot(stage, **values: object) -> objects.Instance:
+def boot(stage: stages.Stage, **values: Any) -> objects.Instance:
     """Give a server that runs where the scheduler wants it, or as it is told."""
     return stage.boot(**{"requested_host": None, **values})
 
 
-def zone_of(host: str) -> str:
+def zone_of(host: str | None) -> str:
     return next(zone for zone, hosts in ZONES.items() if host in hosts)
 
 
@@ -193,8 +195,8 @@ def test_servers_created_at_once_stay_apart(stage):
     running = [server for server in made if server.vm_state == states.Vm.ACTIVE]
     (failed,) = [server for server in made if server.vm_state == states.Vm.ERROR]
 
-    assert sorted(HOSTS) == sorted(server.host for server in running)
-    assert "is to stay apart" in failed.fault_message
+    assert sorted(HOSTS) == sorted(str(server.host) for server in running)
+    assert "is to stay apart" in str(failed.fault_message)
 
 
 def test_servers_created_at_once_stay_together(stage):
@@ -297,7 +299,7 @@ def forget(stage, aggregate: int, host: str) -> None:
 def number(stage, name: str) -> int:
     """Give the number of an aggregate."""
     with stage.database.read() as tx:
-        return next(int(one.id) for one in aggregates.all(tx) if one.name == name)
+        return next(one.id or 0 for one in aggregates.all(tx) if one.name == name)
 
 
 def tx_capacity(tx, host: str) -> int:

@@ -115,7 +115,7 @@ def test_waiting_move_does_not_hold_up_others(stage):
 
 def test_queued_move_is_cancelled(stage):
     """It never starts, and its claim goes back; those that run go on."""
-    guests = [stage.boot(size) for size in (MIDDLE, MIDDLE, stages.SMALL)]
+    guests = [stage.boot(size) for size in (stages.LARGE, stages.LARGE, stages.SMALL)]
     begun = [stage.migrate(guest.uuid, "host2") for guest in guests]
     assert states.Move.QUEUED == stage.move(begun[2]).status
 
@@ -278,13 +278,24 @@ def test_repeated_end_gives_the_same_answer(stage):
     assert ended == again
 
 
+def test_reports_on_the_way_come_with_the_next(stage):
+    """A move whose beginning was never heard ends all the same, and a late word changes nothing."""
+    guest = stage.boot()
+    ended = stage.ended(stage.migrate(guest.uuid, "host2"))
+    late = report(ended, states.Move.RUNNING, [states.Move.PREPARING])
+
+    stage.conductor.move_progress(context.admin(), "host1", [], [], [late])
+
+    assert ended == stage.move(ended.uuid)
+
+
 def test_late_progress_changes_nothing(stage):
     """A move that is over has the progress that it had."""
     guest = stage.boot()
     ended = stage.ended(stage.migrate(guest.uuid, "host2"))
     late = objects.MigrationProgress(migration_uuid=ended.uuid, percent=7)
 
-    stage.conductor.move_progress(context.admin(), "host1", [late], [])
+    stage.conductor.move_progress(context.admin(), "host1", [late], [], [])
     stage.ended(stage.migrate(guest.uuid, "host1"))
 
     assert ended.progress == stage.move(ended.uuid).progress

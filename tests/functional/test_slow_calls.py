@@ -1,6 +1,7 @@
 """A conductor whose every worker waits for the checks of a move goes on with everything else."""
 
 from concurrent import futures
+from typing import Any
 
 import pytest
 
@@ -8,11 +9,13 @@ from common import states
 from tests import invariants
 from tests import stage as stages
 
+ONE_WORKER: dict[str, Any] = {"conductor.workers": 1}
+
 
 @pytest.fixture
 def stage(tmp_path):
     """Hosts with a conductor of one worker."""
-    with stages.running(tmp_path, **{"conductor.workers": 1}) as stage:
+    with stages.running(tmp_path, **ONE_WORKER) as stage:
         yield stage
         invariants.hold(stage)
         stage.clear()

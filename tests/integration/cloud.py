@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from concurrent import futures
 from typing import Any
 
 import requests
@@ -12,10 +17,11 @@ from tests.integration import labs
 
 HOSTS = ("host1", "host2")
 INSTANCES = "/var/lib/whimbrel/instances"
+STORAGE = ".whimbrel-storage"  # names the file system, for good
 CACHE = "/var/lib/whimbrel/cache"
 OLD = "2.30"  # refuses before it answers
 NEW = "2.96"  # answers first
-TERMINAL = {"completed", "failed", "cancelled", "error"}
+TERMINAL = {"completed", "confirmed", "reverted", "failed", "cancelled", "error"}
 
 
 class Cloud:
@@ -45,13 +51,13 @@ class Cloud:
         found: dict[str, Any] = answer.json()
         return found
 
-    def boot(self, name: str, host: str = "host1") -> Guest:
+    def boot(self, name: str, host: str = "host1", flavor: str = "m1.tiny") -> Guest:
         """Create a server on a host and wait until its guest ticks."""
         flavors = {one["name"]: one["id"] for one in self.get("/flavors")["flavors"]}
         images = {one["name"]: one["id"] for one in self.get("/images")["images"]}
         body = {
             "name": name,
-            "flavorRef": flavors["m1.tiny"],
+            "flavorRef": flavors[flavor],
             "imageRef": images[self._variables["WHIMBREL_LAB_IMAGE"]],
             "networks": "auto",
             "host": host,
@@ -62,6 +68,26 @@ class Cloud:
         guest.wait_idle("ACTIVE")
         probe.alive(guest.address, 60)
         return guest
+
+    def boot_all(self, names: Sequence[str]) -> list[Guest]:
+        """Create several servers on host1 at once and wait until all their guests tick."""
+        with futures.ThreadPoolExecutor(len(names)) as pool:
+            return list(pool.map(self.boot, names))
+
+    @contextlib.contextmanager
+    def limits(self, most: int) -> Iterator[None]:
+        """Let so many moves leave and enter a host at once while the block lasts."""
+        before = self.get("/whimbrel/limits")["limits"]
+        self.limit(max_outbound=most, max_inbound=most)
+        try:
+            yield
+        finally:
+            self.limit(**before)
+
+    def limit(self, **limits: int) -> None:
+        """Set how many moves leave and enter a host at once."""
+        answer = self.ask("PUT", "/whimbrel/limits", {"limits": limits})
+        assert answer.ok, answer.text
 
     def running(self, uuid: str) -> list[str]:
         """Name the hosts whose libvirt has the guest active."""
@@ -78,7 +104,22 @@ class Cloud:
     def files(self, host: str, uuid: str) -> list[str]:
         """List whatever in the host's instances folder belongs to the server or a move."""
         found = self.lab.inside(host, "ls", "-A", INSTANCES).split()
-        return [name for name in found if uuid in name or name.startswith(".whimbrel")]
+        return [
+            name
+            for name in found
+            if uuid in name or (name.startswith(".whimbrel") and name != STORAGE)
+        ]
+
+    def console(self, host: str, uuid: str) -> str:
+        """Give what the guest wrote to its console, but for its ticks."""
+        path = f"{INSTANCES}/{uuid}/console.log"
+        return self.lab.inside(host, "grep", "-av", "^tick ", path, check=False)
+
+    def placed(self, host: str) -> tuple[int, int]:
+        """Give the processors and GiB of the servers that are recorded on a host."""
+        rows = self.get("/servers/detail?all_tenants=1")["servers"]
+        flavors = [row["flavor"] for row in rows if row["OS-EXT-SRV-ATTR:host"] == host]
+        return sum(one["vcpus"] for one in flavors), sum(disk(one) for one in flavors)
 
     def allocations(self, host: str) -> tuple[int, int]:
         """Give the processors and GiB that are promised on a host."""
@@ -127,6 +168,27 @@ class Guest:
             wanted["whimbrel:policy"] = policy
         return self.act({"os-migrateLive": wanted}, version)
 
+    def steer(self, move: dict[str, Any], body: dict[str, Any]) -> requests.Response:
+        """Send an action on a migration that goes on, and give the answer."""
+        path = f"/servers/{self.uuid}/migrations/{move['id']}/action"
+        return self._cloud.ask("POST", path, body)
+
+    def abort(self, move: dict[str, Any]) -> requests.Response:
+        """Ask for the end of a migration, and give the answer."""
+        return self._cloud.ask("DELETE", f"/servers/{self.uuid}/migrations/{move['id']}")
+
+    def moving(self, reached: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+        """Wait until the newest migration copies and has come so far, and give all of it."""
+
+        def look() -> dict[str, Any] | None:
+            move = self.move()
+            assert move["status"] not in TERMINAL, move["error_message"]
+            return move if move["progress"] and reached(move["progress"]) else None
+
+        found = waiting.until(look, "the migration comes so far", 120)
+        assert found is not None
+        return found
+
     def move(self) -> dict[str, Any]:
         """Give all of the newest migration, as it is now."""
         path = f"/os-migrations/{self.moves()[0]['uuid']}"
@@ -140,12 +202,12 @@ class Guest:
         ]
         return found
 
-    def moved(self, seconds: float = 60) -> dict[str, Any]:
-        """Wait for the end of the newest migration, and give all of it."""
+    def moved(self, seconds: float = 60, *, until: str = "") -> dict[str, Any]:
+        """Wait for the end of the newest migration, or a status, and give all of it."""
 
         def ended() -> dict[str, Any] | None:
             move = self.move()
-            return move if move["status"] in TERMINAL else None
+            return move if move["status"] in TERMINAL | {until} else None
 
         found = waiting.until(ended, "the migration ends", seconds)
         assert found is not None
@@ -170,3 +232,13 @@ class Guest:
             f"server {self.uuid} is gone",
             60,
         )
+
+
+def disk(flavor: dict[str, Any]) -> int:
+    """Give the GiB that a server of a flavor is promised, swap in whole GiB too."""
+    return int(flavor["disk"] + flavor["ephemeral"] + -(-flavor["swap"] // 1024))
+
+
+def decisions(move: dict[str, Any]) -> list[str]:
+    """Name what was decided about a migration, in order."""
+    return [decision["action"] for decision in move["decisions"]]

@@ -27,6 +27,7 @@ class Lab:
         """Name a lab; `up` starts it."""
         self.name = name
         self.subnet = subnet
+        self._uris: dict[str, str] = {}
 
     def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command on this lab; give its output and, unchecked, its status."""
@@ -61,8 +62,10 @@ class Lab:
 
     def virsh(self, host: str, *words: str) -> str:
         """Run virsh against a host's libvirt, from outside."""
-        uri = self.env()[f"WHIMBREL_LAB_URI_{host.upper()}"]
-        argv = ["virsh", "--quiet", "--connect", uri, *words]
+        # The same for every lab of this subnet, and a start of the tool takes its time.
+        if host not in self._uris:
+            self._uris[host] = self.env()[f"WHIMBREL_LAB_URI_{host.upper()}"]
+        argv = ["virsh", "--quiet", "--connect", self._uris[host], *words]
         return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
 
     def spawn(self, *words: str) -> subprocess.Popen[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -48,13 +49,13 @@ def guests(cloud: clouds.Cloud) -> Iterator[tuple[clouds.Guest, clouds.Guest]]:
         guest.delete()
 
 
-def host2(cloud: clouds.Cloud, least: int) -> dict[str, object]:
+def host2(cloud: clouds.Cloud, least: int) -> dict[str, Any]:
     """Give host2 as it is shown once it has told that this is left of its disk."""
-    found: dict[str, object] = {}
+    found: dict[str, Any] = {}
 
     def told() -> bool:
         found.update(cloud.get("/whimbrel/hosts/host2")["host"])
-        return found["disk_available_least"] == least
+        return bool(found["disk_available_least"] == least)
 
     waiting.until(told, f"host2 has {least} GiB left", 30)
     return found

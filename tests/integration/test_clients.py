@@ -4,20 +4,14 @@ Services and hosts are real but for the hypervisor, which is simulated: what
 is tested is that both sides understand each other.
 """
 
-import json
-import os
 import pathlib
-import subprocess
-import sys
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
-from typing import NamedTuple
 
 import bcrypt
 import pytest
 import requests
-import yaml
 from keystoneauth1 import noauth
 from keystoneauth1 import session
 from novaclient import client as novaclient
@@ -32,65 +26,14 @@ from services.api import app
 from services.api import calls
 from services.api import http
 from tests import waiting
+from tests.integration import clients
 
-OPENSTACK = pathlib.Path(sys.executable).with_name("openstack")
 PASSWORD = "secret"
 NEWEST = {"OpenStack-API-Version": "compute latest"}
 HOST = "OS-EXT-SRV-ATTR:host"
 TASK = "OS-EXT-STS:task_state"
 # A guest of 64 MiB is moved at once, one of 4000 MiB slowly enough to be caught.
 RATE = 100.0
-
-
-class Said(NamedTuple):
-    """How a command ended."""
-
-    status: int
-    out: str
-    err: str
-
-
-class Openstack:
-    """The openstack command, told of one cloud."""
-
-    def __init__(self, folder: pathlib.Path, cloud: dict[str, Any]) -> None:
-        self._clouds = folder / "clouds.yaml"
-        self._clouds.write_text(yaml.safe_dump({"clouds": {"whimbrel": cloud}}))
-
-    def run(self, *words: str) -> Said:
-        """Run a command to its end."""
-        environ = {
-            **os.environ,
-            "OS_CLIENT_CONFIG_FILE": str(self._clouds),
-            "OS_CLOUD": "whimbrel",
-            "PYTHONWARNINGS": "ignore",
-        }
-        done = subprocess.run(
-            [OPENSTACK, *words],
-            env=environ,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        return Said(done.returncode, done.stdout, done.stderr)
-
-    def ask(self, *words: str) -> Any:
-        """Give what a command shows; its failure is the test's."""
-        said = self.run(*words, "-f", "json")
-        assert 0 == said.status, said.err
-        return json.loads(said.out)
-
-    def tell(self, *words: str) -> None:
-        """Run a command that shows nothing; its failure is the test's."""
-        said = self.run(*words)
-        assert 0 == said.status, said.err
-
-    def refused(self, *words: str) -> str:
-        """Give what a command that must fail says."""
-        said = self.run(*words)
-        assert 0 != said.status, said.out
-        return said.err
 
 
 @pytest.fixture(scope="module")
@@ -139,9 +82,9 @@ def cloud(root: str, auth: str, **more: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def openstack(services, folder) -> Openstack:
+def openstack(services, folder) -> clients.Openstack:
     """The command, without authentication."""
-    return Openstack(folder, cloud(services.endpoint, "none"))
+    return clients.Openstack(folder, cloud(services.endpoint, "none"))
 
 
 @pytest.fixture
@@ -193,7 +136,7 @@ def test_everything_can_be_listed(openstack):
     services = {(row["Host"], row["State"]) for row in openstack.ask("compute", "service", "list")}
     assert {("host1", "up"), ("host2", "up")} <= services
     zones = [row["Zone Name"] for row in openstack.ask("availability", "zone", "list", "--compute")]
-    assert ["nova"] == zones
+    assert ["internal", "nova"] == zones
 
 
 @pytest.fixture
@@ -221,12 +164,16 @@ def guarded(services, folder) -> Iterator[str]:
 
 
 def test_password_is_asked_for(guarded, tmp_path):
-    right = Openstack(tmp_path, cloud(guarded, "http_basic", username="admin", password=PASSWORD))
+    right = clients.Openstack(
+        tmp_path, cloud(guarded, "http_basic", username="admin", password=PASSWORD)
+    )
     assert ["host1", "host2"] == sorted(
         row["Host"] for row in right.ask("compute", "service", "list", "--service", "nova-compute")
     )
 
-    wrong = Openstack(tmp_path, cloud(guarded, "http_basic", username="admin", password="x"))
+    wrong = clients.Openstack(
+        tmp_path, cloud(guarded, "http_basic", username="admin", password="x")
+    )
     assert "401" in wrong.refused("server", "list")
 
 
@@ -308,7 +255,7 @@ def test_move_is_seen_while_it_runs_and_aborted(openstack, server, services):
     assert "cancelled" == ended["status"]
 
 
-def begun(openstack: Openstack, services: together.Together, name: str, wanted: str) -> Any:
+def begun(openstack: clients.Openstack, services: together.Together, name: str, wanted: str) -> Any:
     """Begin a move, wait for its status, and give it as it is listed."""
     openstack.tell("server", "migrate", "--live-migration", name)
     (move,) = openstack.ask("server", "migration", "list", "--server", name)
@@ -381,3 +328,68 @@ def test_novaclient_moves_a_server(services, server, version):
         nova.servers.get("unknown")
     with pytest.raises(exceptions.BadRequest, match="nowhere"):
         found.live_migrate("nowhere", **how)
+
+
+def test_hosts_are_grouped_into_zones(openstack):
+    """By the commands of operators; what speaks against it comes with its reason."""
+    made = openstack.ask("aggregate", "create", "--zone", "west", "--property", "ssd=true", "rack")
+    openstack.tell("aggregate", "add", "host", "rack", "host2")
+    openstack.tell("aggregate", "set", "--name", "row", "--property", "gpu=no", "rack")
+    shown = openstack.ask("aggregate", "show", "row")
+    zones = openstack.ask("availability", "zone", "list", "--compute", "--long")
+    refused = openstack.refused("aggregate", "delete", "row")
+    openstack.tell("aggregate", "remove", "host", "row", "host2")
+    openstack.tell("aggregate", "delete", str(made["id"]))
+
+    assert (["host2"], "west") == (shown["hosts"], shown["availability_zone"])
+    assert {"ssd": "true", "gpu": "no"} == shown["properties"]
+    assert "host2" in {row["Host Name"] for row in zones if row["Zone Name"] == "west"}
+    assert "remove them first" in refused
+    assert [] == openstack.ask("aggregate", "list")
+
+
+def test_servers_are_grouped(openstack, server, services):
+    """A member says so, and its group keeps it from the host of the other."""
+    group = openstack.ask(
+        "server", "group", "create", "--policy", "anti-affinity", "--rule",
+        "max_server_per_host=1", "web",
+    )  # fmt: skip
+    for name in ("a", "b"):
+        wanted = ("--image", "cirros", "--flavor", "m1.tiny", "--nic", "none", "--wait")
+        openstack.tell("server", "create", *wanted, "--hint", f"group={group['id']}", name)
+    shown = openstack.ask("server", "group", "show", "web")
+    first, second = (openstack.ask("server", "show", name) for name in ("a", "b"))
+    by_id = openstack.ask("server", "show", first["id"])
+    there = ("--live-migration", "--host", second[HOST], "a")
+    refused = openstack.refused("server", "migrate", *there)
+    openstack.tell("server", "delete", "--wait", "a", "b")
+    openstack.tell("server", "group", "delete", "web")
+
+    assert {first["id"], second["id"]} == set(shown["members"])
+    assert {first[HOST], second[HOST]} == {"host1", "host2"}
+    assert [group["id"]] == by_id["server_groups"]
+    assert "is to stay apart" in refused
+
+
+@pytest.mark.parametrize("version", ["2.1", "2.63", "2.64", "2.90"])
+def test_novaclient_groups_hosts_and_servers(services, version):
+    """In the older form with a list of policies, and in the newer with rules."""
+    nova = novaclient.Client(
+        version, session=session.Session(auth=noauth.NoAuth(endpoint=f"{services.endpoint}/v2.1"))
+    )
+    how = ("anti-affinity",) if version in {"2.64", "2.90"} else (["anti-affinity"],)
+
+    rack = nova.aggregates.create("rack", "west")
+    rack.add_host("host1")
+    rack.set_metadata({"ssd": "true"})
+    group = nova.server_groups.create("web", *how)
+    zones = {zone.zoneName: zone.hosts for zone in nova.availability_zones.list()}
+    listed = [found.name for found in nova.server_groups.list()]
+    rack.remove_host("host1")
+    rack.delete()
+    group.delete()
+
+    assert ["web"] == listed
+    assert {"internal", "nova", "west"} == zones.keys()
+    assert ["host1"] == list(zones["west"])
+    assert [] == [*nova.aggregates.list(), *nova.server_groups.list()]

@@ -12,6 +12,7 @@ from deploy.lab import probe
 from tests import waiting
 from tests.integration import cloud as clouds
 from tests.integration import labs
+from tests.integration import settled
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
@@ -46,22 +47,9 @@ def shared_guest(shared_cloud: clouds.Cloud) -> Iterator[clouds.Guest]:
     made.delete()
 
 
-def settled(cloud: clouds.Cloud, guest: clouds.Guest, host: str) -> None:
-    """Assert that exactly this host runs and knows the guest, and holds its room."""
-    (other,) = set(clouds.HOSTS) - {host}
-
-    assert [host] == cloud.running(guest.uuid)
-    assert [host] == cloud.known(guest.uuid)
-    assert host == guest.host
-    assert (1, 1) == cloud.allocations(host)
-    assert (0, 0) == cloud.allocations(other)
-
-
 def test_boot(cloud, guest):
     """A created server runs where it was asked for, and its guest answers at its address."""
-    settled(cloud, guest, "host1")
-    assert "ACTIVE" == guest.show()["status"]
-    assert [] == cloud.files("host2", guest.uuid)
+    settled.assert_settled(cloud, guest, "host1")
 
 
 def test_local_disk(cloud, guest):
@@ -75,14 +63,12 @@ def test_local_disk(cloud, guest):
 
             assert requests.codes.accepted == answer.status_code
             assert ("completed", None) == (move["status"], move["error_message"])
-            settled(cloud, guest, host)
-            assert [guest.uuid] == cloud.files(host, guest.uuid)
+            settled.assert_settled(cloud, guest, host)
         probe.alive(guest.address, 10)
         heard = prober.stop()
 
     assert not heard.restarted
     assert 1 == len(heard.boots)
-    assert [] == cloud.files("host2", guest.uuid)
 
 
 def test_scheduler_chooses(cloud, guest):
@@ -116,8 +102,7 @@ def test_shared_storage(shared_cloud, shared_guest):
             move = shared_guest.moved()
 
             assert ("completed", None) == (move["status"], move["error_message"])
-            settled(shared_cloud, shared_guest, host)
-            assert [shared_guest.uuid] == shared_cloud.files(host, shared_guest.uuid)
+            settled.assert_settled(shared_cloud, shared_guest, host, shared=True)
         probe.alive(shared_guest.address, 10)
         heard = prober.stop()
 
@@ -134,8 +119,7 @@ def test_wrong_storage_flag(cloud, guest, version):
     assert (version == clouds.OLD) == (answer.status_code == requests.codes.bad_request)
     assert "failed" == move["status"]
     assert "do not share" in move["error_message"]
-    settled(cloud, guest, "host1")
-    assert [] == cloud.files("host2", guest.uuid)
+    settled.assert_settled(cloud, guest, "host1")
 
 
 def test_block_copy_on_shared_storage(shared_cloud, shared_guest):
@@ -144,7 +128,7 @@ def test_block_copy_on_shared_storage(shared_cloud, shared_guest):
 
     assert requests.codes.bad_request == answer.status_code
     assert "share" in answer.json()["badRequest"]["message"]
-    settled(shared_cloud, shared_guest, "host1")
+    settled.assert_settled(shared_cloud, shared_guest, "host1", shared=True)
 
 
 def test_destination_fails_to_prepare(cloud, guest):
@@ -171,8 +155,7 @@ def test_destination_fails_to_prepare(cloud, guest):
     )
     assert "cannot be read" in move["error_message"]
     assert not heard.restarted
-    settled(cloud, guest, "host1")
-    assert [] == cloud.files("host2", guest.uuid)
+    settled.assert_settled(cloud, guest, "host1")
 
 
 def test_refused_at_once(cloud, guest):
@@ -184,7 +167,7 @@ def test_refused_at_once(cloud, guest):
             assert requests.codes.bad_request == answer.status_code
             assert host in answer.json()["badRequest"]["message"]
     assert [] == guest.moves()
-    settled(cloud, guest, "host1")
+    settled.assert_settled(cloud, guest, "host1")
 
 
 def test_destination_down(cloud, guest):
@@ -199,7 +182,7 @@ def test_destination_down(cloud, guest):
 
     assert requests.codes.bad_request == answer.status_code
     assert "is down" in answer.json()["badRequest"]["message"]
-    settled(cloud, guest, "host1")
+    settled.assert_settled(cloud, guest, "host1")
 
 
 def test_no_room(cloud, guest):
@@ -216,7 +199,7 @@ def test_no_room(cloud, guest):
     assert requests.codes.bad_request == answer.status_code
     assert "host2" in message
     assert "new fans" in message
-    settled(cloud, guest, "host1")
+    settled.assert_settled(cloud, guest, "host1")
 
 
 def test_abort_of_nothing(cloud, guest):
@@ -229,7 +212,7 @@ def test_abort_of_nothing(cloud, guest):
     assert requests.codes.conflict == unknown.status_code
     assert requests.codes.conflict == ended.status_code
     assert "abort" in ended.json()["conflictingRequest"]["message"]
-    settled(cloud, guest, "host2")
+    settled.assert_settled(cloud, guest, "host2")
 
 
 def test_paused_guest_stays_paused(cloud, guest):
@@ -248,7 +231,7 @@ def test_paused_guest_stays_paused(cloud, guest):
     assert "PAUSED" == status
     assert before.boot == after.boot
     assert before.tick <= after.tick
-    settled(cloud, guest, "host2")
+    settled.assert_settled(cloud, guest, "host2")
 
 
 def test_operations(cloud, guest):
@@ -270,7 +253,7 @@ def test_operations(cloud, guest):
     assert [] == stopped
     assert requests.codes.conflict == refused.status_code
     assert "stopped" in refused.json()["conflictingRequest"]["message"]
-    settled(cloud, guest, "host1")
+    settled.assert_settled(cloud, guest, "host1")
 
 
 def _compute(cloud: clouds.Cloud, host: str) -> dict[str, object]:

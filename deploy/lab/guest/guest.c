@@ -35,6 +35,7 @@ enum { TICK_MS = 100, UDP_PORT = 7, PAGE = 4096, MIB = 1 << 20, INPUTS = 8 };
 struct request {
 	struct sockaddr_in from;
 	long mib;
+	void (*work)(const struct request *);
 };
 
 static char boot_id[17];
@@ -42,7 +43,7 @@ static unsigned long tick;
 static int udp = -1;
 static long dirty_mib;
 static _Atomic long dirty_rate;
-static _Atomic int writing;
+static _Atomic int working;
 
 static long now_ms(void)
 {
@@ -237,9 +238,31 @@ static int write_disk(long mib)
 	return wrong;
 }
 
-static void *writer(void *argument)
+/* FNV-1a of the disk's first MiBs, eight bytes at a time. */
+static int sum_disk(long mib, uint64_t *sum)
 {
-	struct request *request = argument;
+	char *block = malloc(MIB);
+	int fd = open("/dev/vda", O_RDONLY | O_CLOEXEC), wrong = fd < 0 || !block ? ENOMEM : 0;
+	uint64_t word;
+	long i, at;
+
+	*sum = 0xCBF29CE484222325ULL;
+	for (i = 0; !wrong && i < mib; i++) {
+		if (pread(fd, block, MIB, (off_t)i * MIB) != MIB)
+			wrong = EIO;
+		for (at = 0; !wrong && at < MIB; at += sizeof word) {
+			memcpy(&word, block + at, sizeof word);
+			*sum = (*sum ^ word) * 0x100000001B3ULL;
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+	free(block);
+	return wrong;
+}
+
+static void work_write(const struct request *request)
+{
 	long began = now_ms();
 	int wrong = write_disk(request->mib);
 
@@ -247,31 +270,65 @@ static void *writer(void *argument)
 		answer(&request->from, "write=failed error=%s\n", strerror(wrong));
 	else
 		answer(&request->from, "write=%ld took_ms=%ld\n", request->mib, now_ms() - began);
+}
+
+static void work_sum(const struct request *request)
+{
+	uint64_t sum;
+	int wrong = sum_disk(request->mib, &sum);
+
+	if (wrong)
+		answer(&request->from, "sum=failed error=%s\n", strerror(wrong));
+	else
+		answer(&request->from, "sum=%016llx mib=%ld\n", (unsigned long long)sum, request->mib);
+}
+
+static void *worker(void *argument)
+{
+	struct request *request = argument;
+
+	request->work(request);
 	free(request);
-	writing = 0;
+	working = 0;
 	return NULL;
 }
 
-static void start_write(const struct sockaddr_in *from, long mib)
+/* One at a time, beside the ticks. */
+static void start(const struct sockaddr_in *from, long mib, void (*work)(const struct request *))
 {
 	struct request *request;
 	pthread_t thread;
 
-	if (writing) {
-		answer(from, "write=busy\n");
+	if (working) {
+		answer(from, "busy\n");
 		return;
 	}
 	request = malloc(sizeof *request);
 	if (!request)
 		return;
-	*request = (struct request){.from = *from, .mib = mib};
-	writing = 1;
-	if (pthread_create(&thread, NULL, writer, request)) {
-		writing = 0;
+	*request = (struct request){.from = *from, .mib = mib, .work = work};
+	working = 1;
+	if (pthread_create(&thread, NULL, worker, request)) {
+		working = 0;
 		free(request);
 		return;
 	}
 	pthread_detach(thread);
+}
+
+/* What the guest is made of, as its own kernel sees it. */
+static void tell_hardware(const struct sockaddr_in *to)
+{
+	uint64_t size = 0;
+	long page = sysconf(_SC_PAGESIZE), pages = sysconf(_SC_PHYS_PAGES);
+	int fd = open("/dev/vda", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		ioctl(fd, BLKGETSIZE64, &size);
+		close(fd);
+	}
+	answer(to, "vcpus=%ld memory_mib=%ld disk_mib=%ld\n", sysconf(_SC_NPROCESSORS_ONLN),
+	       pages / (MIB / page), (long)(size / MIB));
 }
 
 static void handle(const struct sockaddr_in *from, const char *words)
@@ -279,7 +336,15 @@ static void handle(const struct sockaddr_in *from, const char *words)
 	long value;
 
 	if (sscanf(words, "write %ld", &value) == 1) {
-		start_write(from, value);
+		start(from, value, work_write);
+		return;
+	}
+	if (sscanf(words, "sum %ld", &value) == 1) {
+		start(from, value, work_sum);
+		return;
+	}
+	if (!strncmp(words, "hardware", 8)) {
+		tell_hardware(from);
 		return;
 	}
 	if (sscanf(words, "dirty %ld", &value) == 1) {

@@ -15,8 +15,10 @@ from services.api import schemas
 from services.api import versions
 from services.api.handlers import find
 from services.api.handlers import policies
+from services.api.handlers import relocation
 from services.api.schemas import actions as bodies
 from services.api.schemas import parts
+from services.api.schemas import relocation as cold
 
 if TYPE_CHECKING:
     from services.api.calls import Call
@@ -95,21 +97,17 @@ def _not_built(name: str) -> Act:
 # Actions of Nova that clients know and that are not built yet.
 LATER = (
     "changePassword",
-    "confirmResize",
     "createBackup",
     "createImage",
     "evacuate",
     "lock",
-    "migrate",
     "os-getConsoleOutput",
     "os-getVNCConsole",
     "os-resetState",
     "rebuild",
     "rescue",
-    "resize",
     "restore",
     "resume",
-    "revertResize",
     "shelve",
     "shelveOffload",
     "suspend",
@@ -121,6 +119,10 @@ LATER = (
 
 ACTIONS: dict[str, Action] = {
     "os-migrateLive": Action(live_migrate, "servers:move", bodies.LIVE_MIGRATE),
+    "migrate": Action(relocation.migrate, "servers:move", cold.MIGRATE),
+    "resize": Action(relocation.resize, "servers:write", cold.RESIZE),
+    "confirmResize": Action(relocation.confirm, "servers:write", cold.CONFIRM_RESIZE),
+    "revertResize": Action(relocation.revert, "servers:write", cold.REVERT_RESIZE),
     "os-stop": Action(_operation("stop")),
     "os-start": Action(_operation("start")),
     "reboot": Action(_reboot, schema=bodies.REBOOT),

@@ -29,14 +29,13 @@ def check_migrate(call: Call, server_id: str) -> JSON:
     """
     with call.parts.database.read() as tx:
         find.server(call, tx, server_id)
-    block = _choice(call, "block_migration", AUTO)
     found = call.parts.conductor.check_migrate(
         call.context,
         server_id,
-        _name(call, "host"),
-        block_migration=None if block == AUTO else parts.truth(block),
-        disk_over_commit=parts.truth(_choice(call, "disk_over_commit", "false")),
-        zone=_name(call, "zone"),
+        name(call, "host"),
+        block_migration=block(call),
+        disk_over_commit=over_commit(call),
+        zone=name(call, "zone"),
         policy=_policy(call),
     )
     return {"checks": [_shown(result) for result in found]}
@@ -46,7 +45,19 @@ def _shown(result: objects.CheckResult) -> JSON:
     return {name: getattr(result, name) for name in ("host", "name", "verdict", "reason", "code")}
 
 
-def _name(call: Call, kind: str) -> str | None:
+def block(call: Call) -> bool | None:
+    """Give whether disks are copied; None leaves it to the hosts."""
+    given = _choice(call, "block_migration", AUTO)
+    return None if given == AUTO else parts.truth(given)
+
+
+def over_commit(call: Call) -> bool:
+    """Give whether room for disks is judged by what they use now."""
+    return parts.truth(_choice(call, "disk_over_commit", "false"))
+
+
+def name(call: Call, kind: str) -> str | None:
+    """Give a host or zone that the query names, if any."""
     given = call.request.args.get(kind)
     if given is not None and not NAME.match(given):
         raise errors.Invalid(f"{kind} is {given!r}, which is no name of a {kind}")

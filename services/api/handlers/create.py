@@ -33,6 +33,12 @@ class Place(NamedTuple):
 
 def create_server(call: Call) -> route.Reply:
     """Write the server as building, and answer with its id at once."""
+    server = call.parts.conductor.create_server(call.context, understand(call))
+    return _reply(call, server)
+
+
+def understand(call: Call) -> objects.NewServer:
+    """Read what the body asks for, with all that it names."""
     wanted = call.body["server"]
     image = _image(call, wanted)
     with call.parts.database.read() as tx:
@@ -53,8 +59,7 @@ def create_server(call: Call) -> route.Reply:
             hints=hints.read(call, tx),
         )
     _fits(flavor, image)
-    server = call.parts.conductor.create_server(call.context, request)
-    return _reply(call, server)
+    return request
 
 
 def hostname(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from common import errors
+from common.db import groups
 from common.db import servers
 from services.api import versions
 from services.api.handlers import find
@@ -24,9 +25,8 @@ FIXED = {
     "maxTotalRAMSize": UNLIMITED,
     "maxServerMeta": 128,
     "maxTotalKeypairs": 0,
-    "maxServerGroups": 0,
-    "maxServerGroupMembers": 0,
-    "totalServerGroupsUsed": 0,
+    "maxServerGroups": UNLIMITED,
+    "maxServerGroupMembers": UNLIMITED,
 }
 
 # Limits of what Nova once had too: the last microversion that shows them.
@@ -47,9 +47,11 @@ def show_limits(call: Call) -> JSON:
     """Give what is used; nothing is limited."""
     with call.parts.database.read() as tx:
         mine = servers.find(tx, project_id=call.context.project_id)
+        grouped = groups.find(tx, call.context.project_id)
     used = {
         "totalInstancesUsed": len(mine),
         "totalCoresUsed": sum(server.flavor.vcpus for server in mine),
+        "totalServerGroupsUsed": len(grouped),
         "totalRAMUsed": sum(server.flavor.memory_mb for server in mine),
     }
     old = {

@@ -96,7 +96,18 @@ def show_going_on(call: Call, server_id: str, migration_id: str) -> JSON:
 
 
 def abort_move(call: Call, server_id: str, migration_id: str) -> None:
-    """Cancel or stop a live migration; 409 for the server's state, 400 for the move's."""
+    """Cancel or stop a migration; for a live one 409 for the server's state, 400 for the move's."""
+    move = _of_server(call, server_id, migration_id, "")
+    if move.type == states.Kind.LIVE:
+        move = _abortable(call, server_id, migration_id)
+    try:
+        call.parts.conductor.abort_migration(call.context, server_id, move.uuid)
+    except errors.WrongState as changed:
+        raise errors.Invalid(changed.message) from changed
+
+
+def _abortable(call: Call, server_id: str, migration_id: str) -> objects.Migration:
+    """Give a live migration that can be aborted, or refuse it in Nova's way."""
     move = _of_moving_server(call, server_id, migration_id, "live_migration_abort")
     allowed = next(statuses for since, statuses in ABORTABLE if call.version >= since)
     if move.status not in allowed:
@@ -104,10 +115,7 @@ def abort_move(call: Call, server_id: str, migration_id: str) -> None:
             f"migration {move.id} of server {server_id} cannot be aborted while it is "
             f"{move.status}{_there(move)}; it can be while {_words(allowed)}"
         )
-    try:
-        call.parts.conductor.abort_migration(call.context, server_id, move.uuid)
-    except errors.WrongState as changed:
-        raise errors.Invalid(changed.message) from changed
+    return move
 
 
 def act_on_move(call: Call, server_id: str, migration_id: str) -> JSON | None:

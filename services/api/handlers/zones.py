@@ -12,7 +12,7 @@ from services.api.views import fields
 if TYPE_CHECKING:
     from common import objects
     from services.api.calls import Call
-    from services.api.calls import JSON
+    from services.api.route import JSON
 
 # Where Nova's clients look for what is no compute.
 INTERNAL = "internal"

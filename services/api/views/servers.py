@@ -8,6 +8,7 @@ from typing import Any
 from typing import NamedTuple
 from typing import TYPE_CHECKING
 
+from common import reasons
 from common import states
 from services.api import versions
 from services.api.views import fields
@@ -122,12 +123,16 @@ def _render(call: Call, table: tuple[fields.Field, ...], seen: Seen) -> dict[str
 
 
 def _fault(server: objects.Instance) -> dict[str, Any]:
-    return {
+    """Show what went wrong; `reasons` is our own: who refused which host."""
+    told = server.fault_reasons or {}
+    lines = [f"{host}: {reasons.line(refusals)}" for host, refusals in sorted(told.items())]
+    shown = {
         "code": 500,
         "created": fields.seconds(server.fault_at or server.updated_at or server.created_at),
         "message": server.fault_message,
-        "details": server.fault_code or "",
+        "details": "\n".join([server.fault_code or "", *lines]),
     }
+    return {**shown, "reasons": told} if told else shown
 
 
 def _links(root: str, server: objects.Instance) -> list[dict[str, str]]:

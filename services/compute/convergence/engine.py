@@ -44,7 +44,7 @@ class Engine:
         return self._budget
 
     def begin(self) -> Decision:
-        """Give the downtime to set before the job starts."""
+        """Give the downtime with which the job starts; not for one that runs already."""
         self._ladder.climb(0)
         first = self._ladder.downtime
         return Decision(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from common import checks
 from common import errors
+from services.compute.virt import cold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,8 +99,8 @@ class Terms(NamedTuple):
     refusal: str = ""
 
 
-class Driver(abc.ABC):
-    """One hypervisor host."""
+class Driver(cold.ColdMoves):
+    """One hypervisor host; cold moves have a contract of their own."""
 
     # ---- the host ----
 
@@ -210,11 +211,13 @@ class Driver(abc.ABC):
         """See that the guest is here and make its definition permanent; GuestNotFound if not."""
 
     @abc.abstractmethod
-    def let_go(self, uuid: str) -> None:
-        """End the dead stream over which a guest in post-copy waits for memory, on either host.
+    def let_go(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> int:
+        """End the dead stream over which a guest in post-copy waits for memory here.
 
         A destination may not notice a link that went silent, and then takes
-        no new one. Nothing is lost by it; fine where there is none.
+        no new one. Only a stream of this move over which nothing goes is
+        ended, so nothing is lost by it; gives how many there were. WrongState,
+        ending nothing, when only the old stream can still help the guest.
         """
 
     @abc.abstractmethod
@@ -265,6 +268,26 @@ class Driver(abc.ABC):
         raises for a failed job; HypervisorError means that the hypervisor
         went away and cannot be asked who runs the guest, WrongState that
         this process is moving it already.
+        """
+
+    @abc.abstractmethod
+    def traffic(self, uuid: str) -> object:
+        """Give a mark of what went over the streams of a move from here.
+
+        Two equal marks mean that nothing went over in between. Quick, and
+        asked of the system: the hypervisor may be waiting for these streams.
+        """
+
+    @abc.abstractmethod
+    def reaches(self, data: objects.LibvirtLiveMigrateData) -> bool:
+        """Tell whether the destination's hypervisor can be reached from here; takes seconds."""
+
+    @abc.abstractmethod
+    def cut_off(self, uuid: str) -> int:
+        """End the streams of a move from here that still copies; gives how many there were.
+
+        The job fails then and the guest stays. The hypervisor is not asked:
+        it may be waiting for these streams. WrongState in post-copy.
         """
 
     @abc.abstractmethod

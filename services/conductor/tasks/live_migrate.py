@@ -52,6 +52,7 @@ class LiveMigrationTask(base.Task):
         self._instance = instance
         self._migration = migration
         self._search: search.Search | None = None
+        self._tested: objects.LibvirtLiveMigrateData | None = None
         self.failed_step: str | None = None
         self.failed_host: str | None = None
 
@@ -62,7 +63,7 @@ class LiveMigrationTask(base.Task):
 
     def run(self) -> None:
         """Claim a destination that passes the checks, then queue the move."""
-        destination, data = self._find()
+        destination, self._tested = self._find()
         with self._deps.database.write() as tx:
             moves.change(
                 tx,
@@ -71,9 +72,16 @@ class LiveMigrationTask(base.Task):
                 generation=self._migration.generation,
                 status=states.Move.QUEUED,
                 destination=destination,
-                data=data,
+                data=self._tested,
                 reasons=self._looked().tried or None,
             )
+        self._migration = self._migration.replace(destination=destination)
+
+    def wait(self) -> None:
+        """Have the test file removed of a move that waits; one that starts has its own removed."""
+        if self._tested is not None:
+            destination = self._deps.compute(str(self._migration.destination))
+            self._clean(destination, self._tested)
 
     def _find(self) -> tuple[str, objects.LibvirtLiveMigrateData]:
         while True:
@@ -121,7 +129,7 @@ class LiveMigrationTask(base.Task):
         return host
 
     def _check_pair(self, host: str) -> objects.LibvirtLiveMigrateData:
-        """Ask destination, then source; the test file goes however it ends."""
+        """Ask destination, then source; a test file that nobody needs any more goes."""
         destination = self._deps.compute(host)
         source = self._deps.compute(self._migration.source)
         data = objects.LibvirtLiveMigrateData(
@@ -136,6 +144,7 @@ class LiveMigrationTask(base.Task):
                 self._context, self._instance, data
             ),
         )
+        self.push(f"the test file on {host}", lambda: self._clean(destination, data))
         try:
             return self._step(
                 "check_can_live_migrate_source",
@@ -147,8 +156,6 @@ class LiveMigrationTask(base.Task):
         except errors.Unavailable as silent:
             # No other destination makes it answer.
             raise errors.HostUnsuitable(f"the source cannot be asked: {silent}") from silent
-        finally:
-            self._clean(destination, data)
 
     def _clean(self, destination: compute.Compute, data: objects.LibvirtLiveMigrateData) -> None:
         """Have the test file removed; one that stays goes when its compute starts."""

@@ -26,6 +26,7 @@ CODES = {
     "incompatible_cpu",
     "internal",
     "invalid",
+    "link_lost",
     "migration_not_found",
     "move_aborted",
     "move_failed",

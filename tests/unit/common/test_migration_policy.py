@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from oslo_config import types
 
 from common import errors
 from common import migration_policy
 from common import policy_fields
+from common.config import libvirt
 from common.config import load
 from common.objects import base
 
@@ -159,7 +161,7 @@ def test_site_may_demand_tls():
 
 
 def test_options_nobody_set_leave_the_preset_alone():
-    """A default in the sample configuration is no word of the operator's."""
+    """What is not set is no word of the operator's."""
     found = migration_policy.defaults(load.private({}))
 
     assert migration_policy.Defaults() == found
@@ -206,3 +208,35 @@ def test_running_move_takes_what_libvirt_can_still_change():
         migration_policy.amend(resolve(), {"tls": True})
     with pytest.raises(errors.Invalid, match="bandwidth is -1"):
         migration_policy.amend(resolve(), {"bandwidth": -1})
+
+
+def test_pause_at_the_timeout_takes_along_its_permission():
+    """As at the start: one field is enough."""
+    amended = migration_policy.amend(resolve(), {"on_timeout": "pause"})
+
+    assert ("pause", True) == (amended.on_timeout, amended.allow_paused)
+
+
+@pytest.mark.parametrize(
+    ("preset", "changes", "words"),
+    [
+        ("gentle", {"on_timeout": "post-copy"}, "began with post_copy never"),
+        ("gentle", {"on_timeout": "pause", "allow_paused": False}, "allow_paused, false"),
+        ("huge-vm", {"allow_paused": False}, "set on_timeout to abort, too"),
+    ],
+)
+def test_timeout_action_that_cannot_be_is_refused(preset, changes, words):
+    """A running move is not told to do what the rest of its policy excludes."""
+    policy = resolve(request={"policy": preset})
+
+    with pytest.raises(errors.Invalid, match=words):
+        migration_policy.amend(policy, changes)
+
+
+def test_option_knows_every_preset():
+    """The configuration stands below the policy and has its names for itself."""
+    (option,) = (each for each in libvirt.OPTIONS if each.name == "live_migration_policy")
+
+    assert isinstance(option.type, types.String)
+    assert list(migration_policy.PRESETS) == list(option.type.choices or ())
+    assert migration_policy.DEFAULT == option.default

@@ -7,6 +7,7 @@ ask the same ones: driver.Driver makes the first fail an error.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
@@ -20,10 +21,12 @@ from common import objects
 from services.compute.virt import checks as plain
 from services.compute.virt.libvirt import disks
 from services.compute.virt.libvirt import facts
+from services.compute.virt.libvirt import features
 from services.compute.virt.libvirt import guests
 from services.compute.virt.libvirt import qcow2
 from services.compute.virt.libvirt import reach
 from services.compute.virt.libvirt import settings
+from services.compute.virt.libvirt import streams
 from services.compute.virt.libvirt import trouble
 from services.compute.virt.libvirt import usage
 
@@ -75,6 +78,7 @@ DESTINATION: tuple[checks.Check[Arrival], ...] = (
     checks.Check("cpu-model", lambda at: model(at.here, at.host)),
     checks.Check("bridges", lambda at: bridges(at.here.host, at.instance)),
     checks.Check("no-guest", lambda at: absent(at.here, at.connection, at.instance.uuid)),
+    checks.Check("port-range", lambda at: configured(at.here.ports, features.settings())),
 )
 
 SOURCE: tuple[checks.Check[Departure], ...] = (
@@ -102,6 +106,19 @@ SOURCE: tuple[checks.Check[Departure], ...] = (
 
 
 # ---- at the destination ----
+
+
+def configured(ours: range, conf: Mapping[str, str]) -> str | checks.Doubt:
+    """Doubt a configuration that knows other ports of incoming guests than libvirt's own."""
+    first = conf.get("migration_port_min", str(streams.MIGRATION[0]))
+    last = conf.get("migration_port_max", str(streams.MIGRATION[-1]))
+    told = f"qemu.conf gives incoming guests the ports {first}-{last}"
+    if (first, last) == (str(ours[0]), str(ours[-1])):
+        return told
+    return checks.Doubt(
+        f"{told}, [libvirt] migration_ports says {ours[0]}-{ours[-1]}: other ports are tried than "
+        "those that guests come in by"
+    )
 
 
 def destination(
@@ -223,6 +240,11 @@ def running(
         raise errors.GuestNotFound(f"{here.host} has no guest of server {instance.uuid}")
     if guests.standing(connection, instance.uuid) is not guests.Standing.ACTIVE:
         raise errors.WrongState(f"server {instance.uuid} is shut down on {here.host}")
+    return hardware(domain, instance)
+
+
+def hardware(domain: libvirt.virDomain, instance: objects.Instance) -> Running:
+    """Read the hardware of a guest, whether it runs or not."""
     xml = ET.fromstring(domain.XMLDesc())
     kind = xml.find("os/type")
     return Running(

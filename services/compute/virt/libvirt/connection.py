@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import libvirt
 from oslo_log import log
 
-from services.compute.virt.libvirt import native
+from services.compute import native
 from services.compute.virt.libvirt import trouble
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ SWAP = "disk.swap"
 CONSOLE = "console.log"
 FORMAT = "qcow2"
 LIMIT = 60.0  # seconds for one qemu-img
+MERGE = 3600.0  # seconds for one that writes as much as a guest has written
 # Holds the id of the directory of all servers' disks.
 MARK = ".storage-id"
 NOBODY: Mapping[Path, str] = MappingProxyType({})
@@ -202,12 +203,27 @@ def remove(folder: Path) -> None:
         return
 
 
-def _img(*words: str) -> None:
+def rebase(overlay: Path, base: Base) -> None:
+    """Say what is below an overlay from now on; the same bytes as before, elsewhere."""
+    _img("rebase", "-q", "-u", "-f", FORMAT, "-F", base.format, "-b", base.path, str(overlay))
+
+
+def commit(overlay: Path) -> None:
+    """Write what an overlay has into the disk below it; the overlay stays."""
+    _img("commit", "-q", "-d", "-f", FORMAT, str(overlay), limit=MERGE)
+
+
+def grow(disk: Path, virtual: int) -> None:
+    """Make a disk larger, in bytes; its file system stays as it is."""
+    _img("resize", "-q", "-f", FORMAT, str(disk), str(virtual))
+
+
+def _img(*words: str, limit: float = LIMIT) -> None:
     try:
         subprocess.run(
-            ["qemu-img", *words], check=True, capture_output=True, text=True, timeout=LIMIT
+            ["qemu-img", *words], check=True, capture_output=True, text=True, timeout=limit
         )
     except subprocess.CalledProcessError as failed:
         raise errors.HypervisorError(f"qemu-img {words[0]}: {failed.stderr.strip()}") from failed
     except subprocess.TimeoutExpired as late:
-        raise errors.HypervisorError(f"qemu-img {words[0]} took over {LIMIT} s") from late
+        raise errors.HypervisorError(f"qemu-img {words[0]} took over {limit:.0f} s") from late

@@ -11,6 +11,7 @@ from common import clock
 from common import errors
 from common import objects
 from common import states
+from services.compute import native
 from services.compute.virt import checks as plain
 from services.compute.virt import driver
 from services.compute.virt import fallback
@@ -23,17 +24,20 @@ from services.compute.virt.libvirt import facts
 from services.compute.virt.libvirt import guests
 from services.compute.virt.libvirt import kvm
 from services.compute.virt.libvirt import migration
-from services.compute.virt.libvirt import native
 from services.compute.virt.libvirt import power
 from services.compute.virt.libvirt import preparation
 from services.compute.virt.libvirt import reach
 from services.compute.virt.libvirt import records
 from services.compute.virt.libvirt import settings
+from services.compute.virt.libvirt import silence
 from services.compute.virt.libvirt import streams
 from services.compute.virt.libvirt import trouble
 from services.compute.virt.libvirt import usage
 from services.compute.virt.libvirt import xml
+from services.compute.virt.libvirt.cold import moves
 
+# Seconds for a destination to take a connection.
+REACH = 3.0
 REMOVE = (
     libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
     | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
@@ -42,14 +46,16 @@ REMOVE = (
 )
 
 
-class Driver(driver.Driver):
+class Driver(moves.ColdMoves, driver.Driver):
     """This host's libvirt; run_events() needs a native thread while it is started."""
+
+    REMOVE = REMOVE
 
     def __init__(self, conf: cfg.ConfigOpts, time: clock.Clock | None = None) -> None:
         """Read the options; nothing is opened before start()."""
         self._here = settings.read(conf)
         self._time = time or clock.SystemClock()
-        self._doors = reach.Doors(self._time)
+        self._doors = reach.Doors(self._time, self._here.ports)
         self._events = events.Events()
         self._link = connection.Connection(self._here.uri, self._events)
         self._moves = migration.Migration(self._here, self._link, self._events)
@@ -244,14 +250,30 @@ class Driver(driver.Driver):
         agreed = self.terms(instance, data, policy)
         return self._moves.recover(instance, data, agreed.policy)
 
-    def let_go(self, uuid: str) -> None:
-        """End the dead streams of a guest that waits for memory here."""
+    def let_go(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> int:
+        """End the dead streams of a guest that waits for memory here, if it came by this move."""
+        uuid = instance.uuid
+        if records.read(self._here.instances, records.Role.COMING, data.migration_uuid) is None:
+            return 0
         opened = self._link.get()
         with trouble.told(f"end the dead stream of server {uuid}"):
             domain = guests.find(opened, uuid)
-            pid = guests.pid(domain) if domain is not None and guests.halved(domain) else None
-        if pid is not None:
-            streams.let_go(pid)
+            pid = guests.pid(domain) if domain is not None and domain.isActive() else None
+        if pid is None:
+            return 0
+        return silence.let_go(pid, f"QEMU of server {uuid} on {self._here.host}")
+
+    def traffic(self, uuid: str) -> frozenset[streams.Stream]:
+        """Count what went over the guest's migration streams, as the kernel knows it."""
+        return self._moves.traffic(uuid)
+
+    def reaches(self, data: objects.LibvirtLiveMigrateData) -> bool:
+        """Tell whether the destination's libvirt takes a connection."""
+        return streams.answers(data.destination_address, self._here.scheme, REACH)
+
+    def cut_off(self, uuid: str) -> int:
+        """End the streams of the guest's move while it still copies."""
+        return self._moves.cut_off(uuid)
 
     def job(self, uuid: str) -> objects.MigrationProgress | None:
         """Ask how far the guest's running move is."""
@@ -341,10 +363,19 @@ class Driver(driver.Driver):
         self, opened: libvirt.virConnect, instance: objects.Instance, files: driver.Files
     ) -> None:
         """Define the guest anew, with its fresh run token, and start it."""
+        made = disks.layout(self._here.folder(instance.uuid), instance, files.disk)
+        with trouble.told(f"start server {instance.uuid}"):
+            self._define(opened, instance, files, made).create()
+
+    def _define(
+        self,
+        opened: libvirt.virConnect,
+        instance: objects.Instance,
+        files: driver.Files,
+        made: list[disks.Disk],
+    ) -> libvirt.virDomain:
+        """Define the guest anew, with its fresh run token."""
         folder = self._here.folder(instance.uuid)
-        made = disks.layout(folder, instance, files.disk)
         named = tuple((disk.target, str(disk.path)) for disk in made)
         paths = xml.Paths(named, files.kernel, files.ramdisk, str(disks.console(folder)))
-        with trouble.told(f"start server {instance.uuid}"):
-            domain = opened.defineXML(xml.build(instance, self._shape(), paths))
-            domain.create()
+        return opened.defineXML(xml.build(instance, self._shape(), paths))

@@ -14,8 +14,8 @@ from typing import Any
 import libvirt
 
 from common import states
+from services.compute import native
 from services.compute.virt import driver
-from services.compute.virt.libvirt import native
 
 # Milliseconds after which the loop looks whether it should stop.
 WAKE = 500

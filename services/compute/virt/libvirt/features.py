@@ -56,7 +56,7 @@ def unusable(etc: Path = ETC, userfault: Path = USERFAULT, pki: Path = PKI) -> f
     return frozenset(without)
 
 
-def settings(etc: Path) -> dict[str, str]:
+def settings(etc: Path = ETC) -> dict[str, str]:
     """The single values of libvirt's qemu.conf; nothing where it cannot be read."""
     try:
         return dict(LINE.findall(etc.read_text()))

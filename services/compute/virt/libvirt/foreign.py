@@ -20,10 +20,10 @@ KIB_PER_MIB = 1024
 
 
 class Foreign(NamedTuple):
-    """One such domain, and its disk files on the file system of our guests."""
+    """One such domain, and its disk files on the file system of our guests, by their sizes."""
 
     guest: objects.ForeignGuest
-    files: list[Path]
+    files: dict[Path, int]
 
 
 def every(connection: libvirt.virConnect, instances: Path) -> list[Foreign]:
@@ -47,7 +47,7 @@ def owners(found: list[Foreign]) -> dict[Path, str]:
 def _look(domain: libvirt.virDomain, instances: Path) -> Foreign:
     xml = ET.fromstring(domain.XMLDesc())
     files = _files(xml, instances)
-    size = sum(qcow2.read(path).virtual for path in files)
+    size = sum(files.values())
     guest = objects.ForeignGuest(
         uuid=domain.UUIDString(),
         name=domain.name(),
@@ -59,15 +59,15 @@ def _look(domain: libvirt.virDomain, instances: Path) -> Foreign:
     return Foreign(guest, files)
 
 
-def _files(xml: ET.Element, instances: Path) -> list[Path]:
-    """Its disks that take room where our guests' disks are; a missing one takes none."""
+def _files(xml: ET.Element, instances: Path) -> dict[Path, int]:
+    """Its disks that take room where our guests' disks are; one that cannot be read takes none."""
     named = (each.get("file") for each in xml.iterfind("devices/disk/source"))
     here = instances.stat().st_dev
-    found = []
-    for path in {Path(name) for name in named if name}:
+    found = {}
+    for path in sorted({Path(name) for name in named if name}):
         try:
             if path.is_file() and path.stat().st_dev == here:
-                found.append(path)
+                found[path] = qcow2.read(path).virtual
         except OSError:
             continue
-    return sorted(found)
+    return found

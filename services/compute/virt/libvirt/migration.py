@@ -14,11 +14,12 @@ from oslo_log import log
 
 from common import errors
 from common import objects
+from services.compute import native
 from services.compute.virt import driver
 from services.compute.virt.libvirt import disks
 from services.compute.virt.libvirt import events
 from services.compute.virt.libvirt import guests
-from services.compute.virt.libvirt import native
+from services.compute.virt.libvirt import mirrors
 from services.compute.virt.libvirt import progress
 from services.compute.virt.libvirt import records
 from services.compute.virt.libvirt import settings
@@ -38,6 +39,7 @@ STATISTICS = 1.0
 # Seconds that a libvirt daemon gets to come back after it was lost in the middle of a move.
 PATIENCE = 60
 LOOK = 1.0  # seconds between two looks while nothing is told
+STILL = 2.0  # seconds without a byte after which a stream is dead
 # How often a broken stream is looked at, until QEMU at both ends has noticed its end.
 TRIES = 20
 AGAIN = 0.5  # seconds
@@ -144,7 +146,26 @@ class Migration:
         if stats.get("operation") != libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT:
             return None
         tracked = self._running.get(uuid) or self._found.setdefault(uuid, progress.Progress("", 0))
-        return tracked.read(stats, self._told.iteration(uuid), post_copy=left)
+        copies = mirrors.look(domain, tracked.targets) if stats.get("disk_total") else []
+        return tracked.read(stats, self._told.iteration(uuid), copies, post_copy=left)
+
+    def traffic(self, uuid: str) -> frozenset[streams.Stream]:
+        """Give the guest's migration streams as the kernel counts them; none where it is not."""
+        opened = self._link.get()
+        with trouble.told(f"look at the streams of server {uuid}"):
+            domain = guests.find(opened, uuid)
+            pid = guests.pid(domain) if domain is not None else None
+        return frozenset() if pid is None else streams.migrating(pid)
+
+    def cut_off(self, uuid: str) -> int:
+        """End the streams of a move that still copies; WrongState in post-copy."""
+        opened = self._link.get()
+        with trouble.told(f"end the streams of server {uuid}"):
+            domain = guests.find(opened, uuid)
+            if domain is None or guests.halved(domain):
+                raise errors.WrongState(f"no move of server {uuid} copies from {self._here.host}")
+            pid = guests.pid(domain)
+        return 0 if pid is None else streams.end(streams.migrating(pid), pid)
 
     def leave(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> None:
         """Remove definition and local disks of a guest that went; Conflict when it runs here."""
@@ -184,7 +205,8 @@ class Migration:
         if uuid in self._running:
             raise errors.WrongState(f"server {uuid} is being moved already")
         memory = int(instance.flavor.memory_mb) << 20
-        self._running[uuid] = progress.Progress(data.migration_uuid, memory)
+        targets = [disk.target for disk in data.disks] if terms.copied(data) else []
+        self._running[uuid] = progress.Progress(data.migration_uuid, memory, targets)
         try:
             self._note(instance, data)
             with self._told.job(uuid) as told:
@@ -267,12 +289,11 @@ class Migration:
 
     def _lives(self, uuid: str, told: Told) -> bool:
         """Tell whether the guest has left, or memory goes over although libvirt gave up."""
-        before = self.job(uuid)
-        if before is None:
-            return self._state(uuid) in LEFT
-        told.get(LOOK)
-        now = self.job(uuid)
-        return now is None or now.memory_processed > before.memory_processed
+        if self._state(uuid) in LEFT:
+            return True
+        before = self.traffic(uuid)
+        told.get(STILL)
+        return self._state(uuid) in LEFT or bool(self.traffic(uuid) - before)
 
     def _outlasts(self, uuid: str, told: Told) -> Ending:
         """Wait while memory goes over without libvirt's help."""
@@ -286,7 +307,7 @@ class Migration:
         with trouble.told(f"end the dead stream of server {uuid}"):
             domain = opened.lookupByUUIDString(uuid)
             pid = guests.pid(domain)
-            if pid is not None and streams.let_go(pid):
+            if pid is not None and streams.end(streams.migrating(pid), pid):
                 return
             try:
                 domain.abortJobFlags(libvirt.VIR_DOMAIN_ABORT_JOB_POSTCOPY)

@@ -38,6 +38,9 @@ def prepare(
     folder = here.folder(instance.uuid)
     if data.is_shared:
         _seen(here, folder)
+        # A late undo() of an earlier move must find nothing of its own.
+        records.drop_all(here.instances, COMING, instance.uuid)
+        _note(here, instance, data, [])
         return data.replace(created=[])
     known = records.read(here.instances, COMING, data.migration_uuid)
     if known is None and folder.exists():
@@ -47,9 +50,7 @@ def prepare(
         space = usage.space(connection, here)
         free = checks.roomy(here, space, over_commit=data.disk_over_commit)
         plain.room(data.replace(destination_free_bytes=free))
-    records.write(
-        here.instances, COMING, records.Record(data.migration_uuid, instance.uuid, [str(folder)])
-    )
+    _note(here, instance, data, [str(folder)])
     try:
         created = _fill(folder, data, disks.base_of(instance, files.disk))
     except errors.Error:
@@ -68,7 +69,8 @@ def undo(
     record = records.read(here.instances, COMING, data.migration_uuid)
     with trouble.told(f"undo the move of server {instance.uuid}"):
         standing = guests.standing(connection, instance.uuid)
-        if standing is Standing.INCOMING:
+        # Without a record it is another move's, or there is nothing to undo any more.
+        if record is not None and standing is Standing.INCOMING:
             power.off(connection.lookupByUUIDString(instance.uuid))
     if standing is Standing.ACTIVE:
         raise errors.Conflict(f"server {instance.uuid} runs on {here.host}: nothing is undone")
@@ -83,6 +85,18 @@ def undo(
         for path in record.paths:
             disks.remove(_inside(here, Path(path)))
         records.drop(here.instances, COMING, data.migration_uuid)
+
+
+def _note(
+    here: settings.Settings,
+    instance: objects.Instance,
+    data: objects.LibvirtLiveMigrateData,
+    paths: list[str],
+) -> None:
+    """Write down what undo() may remove, and that the guest's empty half is this move's."""
+    with trouble.files(f"note the move of server {instance.uuid}"):
+        record = records.Record(data.migration_uuid, instance.uuid, paths)
+        records.write(here.instances, COMING, record)
 
 
 def _seen(here: settings.Settings, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Mapping
 
 from common import objects
@@ -17,16 +18,31 @@ class Progress:
     copies disks, and what is still to come counts too.
     """
 
-    def __init__(self, migration: str, memory: int) -> None:
-        """Begin at nothing."""
+    def __init__(self, migration: str, memory: int, targets: Iterable[str] = ()) -> None:
+        """Begin at nothing; `targets` are the disks that are copied."""
         self._migration = migration
         self._memory = memory
         self._percent = 0
+        self._disks = {target: objects.DiskProgress(target=target) for target in targets}
+
+    @property
+    def targets(self) -> list[str]:
+        """The disks that are copied, as the guest calls them."""
+        return list(self._disks)
 
     def read(
-        self, stats: Mapping[str, int], iteration: int, *, post_copy: bool = False
+        self,
+        stats: Mapping[str, int],
+        iteration: int,
+        copies: Iterable[objects.DiskProgress] = (),
+        *,
+        post_copy: bool = False,
     ) -> objects.MigrationProgress:
-        """Turn one answer of virDomainGetJobStats into progress."""
+        """Turn one answer of virDomainGetJobStats into progress.
+
+        A disk of which `copies` tell nothing is as far as it was.
+        """
+        self._disks.update((disk.target, disk) for disk in copies)
         total = stats.get("memory_total", 0) or self._memory
         remaining = stats.get("memory_remaining", 0) if stats.get("memory_total") else total
         disk_total = stats.get("disk_total", 0)
@@ -50,6 +66,7 @@ class Progress:
             elapsed_ms=stats.get("time_elapsed", 0),
             eta_ms=eta(left, rate, 0 if post_copy else dirty),
             post_copy=post_copy,
+            disks=list(self._disks.values()),
         )
 
     def _advance(self, whole: int, left: int) -> None:

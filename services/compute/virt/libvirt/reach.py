@@ -14,12 +14,10 @@ from urllib import parse
 
 from common import clock
 from common import errors
-from services.compute.virt.libvirt import native
+from services.compute import native
 from services.compute.virt.libvirt import streams
 from services.compute.virt.libvirt import terms
 
-# libvirt takes the lowest port that is free: the test begins at the other end.
-RANGE = tuple(reversed(streams.MIGRATION))
 TIMEOUT = 3.0
 # Seconds after which a listener whose check was given up is closed.
 FORGOTTEN = 120.0
@@ -28,8 +26,9 @@ FORGOTTEN = 120.0
 class Doors:
     """The ports that listen for a source's try, each known by its check's test file."""
 
-    def __init__(self, time: clock.Clock) -> None:
-        """Begin with none open."""
+    def __init__(self, time: clock.Clock, ports: range = streams.MIGRATION) -> None:
+        """Begin with none of these ports open."""
+        self._ports = ports
         self._time = time
         self._lock = native.Lock()
         self._open: dict[str, tuple[float, _socket.socket]] = {}
@@ -42,7 +41,7 @@ class Doors:
                 self._open.pop(old)[1].close()
             if name in self._open:
                 return _port(self._open[name][1])
-            made = next(_listeners(address), None)
+            made = next(_listeners(address, self._ports), None)
             if made is None:
                 return 0
             self._open[name] = (now, made)
@@ -93,11 +92,11 @@ def _connected(address: str, port: int) -> Iterator[None]:
         made.close()
 
 
-def _listeners(address: str) -> Iterator[_socket.socket]:
-    """Every socket that could be made, in the order of RANGE."""
+def _listeners(address: str, ports: range) -> Iterator[_socket.socket]:
+    """Every socket that could be made; libvirt takes the lowest, so the highest is the first."""
     own = address if terms.numeric(address) else "0.0.0.0"
     family = _socket.AF_INET6 if ":" in own else _socket.AF_INET
-    for port in RANGE:
+    for port in reversed(ports):
         made = _socket.socket(family, _socket.SOCK_STREAM)
         try:
             made.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)

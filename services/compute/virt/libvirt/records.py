@@ -20,6 +20,7 @@ class Role(StrEnum):
 
     COMING = "move"
     LEAVING = "leave"
+    COLD = "cold"
 
 
 class Record(NamedTuple):

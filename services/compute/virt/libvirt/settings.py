@@ -9,6 +9,9 @@ from oslo_config import cfg
 
 from common import errors
 from common import ids
+from services.compute.virt.libvirt import streams
+
+PORTS = 1 << 16
 
 
 class Settings(NamedTuple):
@@ -25,6 +28,7 @@ class Settings(NamedTuple):
     trust_shared: bool
     reserved: int = 0  # bytes of disk kept for the host
     disk_ratio: float = 1.0  # disk promised per disk of the host
+    ports: range = streams.MIGRATION  # of incoming guests
 
     def folder(self, uuid: str) -> Path:
         """The directory of one server's disks, and nothing outside instances_path."""
@@ -52,4 +56,14 @@ def read(conf: cfg.ConfigOpts) -> Settings:
         trust_shared=conf.libvirt.trust_shared_probe,
         reserved=conf.compute.reserved_host_disk_mb << 20,
         disk_ratio=conf.compute.disk_allocation_ratio,
+        ports=_ports(conf.libvirt.migration_ports),
     )
+
+
+def _ports(words: str) -> range:
+    first, last = (int(word) for word in words.split("-"))
+    if not 0 < first <= last < PORTS:
+        raise errors.Invalid(
+            f"[libvirt] migration_ports is {words}; it is FIRST-LAST, each from 1 to {PORTS - 1}"
+        )
+    return range(first, last + 1)

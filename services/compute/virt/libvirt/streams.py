@@ -1,8 +1,9 @@
 """The TCP streams of a move: is the destination there, and let go of a stream that is dead.
 
 QEMU notices a link that went silent after a quarter of an hour; until then it
-cannot be given a new one. The kernel can end a stream at once, and tells
-the other end if the link is back.
+cannot be given a new one, and libvirt may wait for it with the guest's job
+locked. The kernel can end a stream at once, and tells the other end if the link
+is back.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import subprocess
 from _socket import getaddrinfo
 from _socket import SOCK_STREAM
 from _socket import socket
+from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -24,19 +26,21 @@ PORTS = {"tcp": 16509, "tls": 16514, "ssh": 22}
 # libvirt gives incoming moves these ports unless qemu.conf says otherwise.
 MIGRATION = range(49152, 49216)
 LIMIT = 10.0
+COUNTED = re.compile(r"\bbytes_(?:acked|received):(\d+)")
 ADDRESS = re.compile(r"^(?:\[(?P<six>.+)\]|(?P<four>[^\[\]]+)):(?P<port>\d+)$")
 
 
 class Stream(NamedTuple):
-    """One connection: both ends as `ss` writes them."""
+    """One connection: both ends as `ss` writes them, and the bytes that are known to be over."""
 
     local: str
     remote: str
+    moved: int = 0
 
     @property
     def migrates(self) -> bool:
         """Whether one of its ends is a port of incoming moves."""
-        return any(_port(end) in MIGRATION for end in self)
+        return any(_port(end) in MIGRATION for end in (self.local, self.remote))
 
 
 def answers(address: str, scheme: str, timeout: float) -> bool:
@@ -52,25 +56,26 @@ def answers(address: str, scheme: str, timeout: float) -> bool:
     return any(_connects(family, kind, place, timeout) for family, kind, _n, _c, place in found)
 
 
-def let_go(pid: int) -> int:
-    """End the migration streams of a QEMU; gives how many there were."""
-    doomed = [stream for stream in _streams(pid) if stream.migrates]
-    for stream in doomed:
-        LOG.info("ending the dead stream %s to %s of process %s", *stream, pid)
+def migrating(pid: int) -> frozenset[Stream]:
+    """Give the migration streams of a QEMU; two looks are equal when nothing went over between."""
+    return frozenset(stream for stream in parse(_ss("-OHtnpi"), pid) if stream.migrates)
+
+
+def end(doomed: Iterable[Stream], pid: int) -> int:
+    """End streams of a QEMU; gives how many there were."""
+    ending = tuple(doomed)
+    for stream in ending:
+        LOG.info("ending the stream %s to %s of process %s", stream.local, stream.remote, pid)
         _ss("--kill", "-tn", "src", stream.local, "dst", stream.remote)
-    return len(doomed)
+    return len(ending)
 
 
 def parse(listing: str, pid: int) -> Iterator[Stream]:
-    """Read the streams of one process out of what `ss -Htnp` prints."""
+    """Read the streams of one process out of what `ss -OHtnpi` prints."""
     for line in listing.splitlines():
-        words = line.split()
         if f"pid={pid}," in line:
-            yield Stream(words[3], words[4])
-
-
-def _streams(pid: int) -> list[Stream]:
-    return list(parse(_ss("-Htnp"), pid))
+            words = line.split()
+            yield Stream(words[3], words[4], sum(map(int, COUNTED.findall(line))))
 
 
 def _connects(family: int, kind: int, place: tuple[object, ...], timeout: float) -> bool:

@@ -87,8 +87,8 @@ def means(policy: Policy) -> dict[str, Any]:
 
 
 def first_downtime(policy: Policy) -> int:
-    """The milliseconds that the guest may stand still at first: the ladder's lowest rung."""
-    return int(policy.ladder[0] if policy.ladder else policy.downtime_ms)
+    """The milliseconds that the guest may stand still at first: the lowest rung, or the cap."""
+    return min([*policy.ladder, policy.downtime_ms])
 
 
 def copied(data: Data) -> bool:

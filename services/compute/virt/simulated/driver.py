@@ -16,6 +16,7 @@ from services.compute.virt import checks as plain
 from services.compute.virt import driver
 from services.compute.virt import fallback
 from services.compute.virt.simulated import checks
+from services.compute.virt.simulated import cold
 from services.compute.virt.simulated import job
 from services.compute.virt.simulated import usage
 from services.compute.virt.simulated import world as worlds
@@ -31,7 +32,7 @@ GIB = 1 << 30
 QUIET = 5.0
 
 
-class Driver(driver.Driver):
+class Driver(cold.Cold, driver.Driver):
     """One simulated host."""
 
     def __init__(self, conf: ConfigOpts, world: worlds.World) -> None:
@@ -277,19 +278,34 @@ class Driver(driver.Driver):
         policy: objects.MigrationPolicy,
     ) -> driver.JobEnd:
         """Go on with a broken move once the link is back."""
-        del data, policy
+        del data
         self._trip("recover")
         running = self._broken.get(instance.uuid)
         if running is None:
             raise errors.WrongState(f"no broken move of server {instance.uuid} waits here")
         if {self._host.name, self._peers[instance.uuid].name} & self._world.cut:
             return job.halved("the destination does not answer; the guest waits for it")
+        running.bandwidth = int(policy.bandwidth)
         self._jobs[instance.uuid] = running
         return self._finish_job(instance.uuid, running)
 
-    def let_go(self, uuid: str) -> None:
+    def let_go(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> int:
         """Do nothing: a simulated link is cut for both ends at once."""
-        del uuid
+        del instance, data
+        return 0
+
+    def traffic(self, uuid: str) -> object:
+        """Tell how much was copied; nothing more, while the link is cut."""
+        return self._jobs[uuid].sent if uuid in self._jobs else None
+
+    def reaches(self, data: objects.LibvirtLiveMigrateData) -> bool:
+        """Tell whether the link to the destination is whole."""
+        return not {self._host.name, data.destination_address} & self._world.cut
+
+    def cut_off(self, uuid: str) -> int:
+        """Make the guest's move fail for want of a link."""
+        self._copying(uuid).cut_off.set()
+        return 1
 
     def job(self, uuid: str) -> objects.MigrationProgress | None:
         """Tell how far the guest's move is."""
@@ -307,10 +323,7 @@ class Driver(driver.Driver):
     def abort(self, uuid: str) -> None:
         """Stop the guest's move."""
         self._trip("abort")
-        running = self._moving(uuid)
-        if running.post_copy:
-            raise errors.WrongState(f"the move of server {uuid} is in post-copy: it can only go on")
-        running.aborted.set()
+        self._copying(uuid).aborted.set()
 
     def post_copy(self, uuid: str) -> None:
         """Let the guest run at the destination from now on."""
@@ -360,6 +373,12 @@ class Driver(driver.Driver):
             raise errors.WrongState(f"server {uuid} has no running migration job")
         return found
 
+    def _copying(self, uuid: str) -> Job:
+        found = self._moving(uuid)
+        if found.post_copy:
+            raise errors.WrongState(f"the move of server {uuid} is in post-copy: it can only go on")
+        return found
+
     def _need(self, uuid: str) -> worlds.Guest:
         found = self._host.guests.get(uuid)
         if found is None:
@@ -367,23 +386,8 @@ class Driver(driver.Driver):
         return found
 
     def _trip(self, method: str) -> None:
-        """Wait where a hold is planted for this method, and raise its fault, each once.
-
-        Then do what this host does again and again: be slow, and fail.
-        """
-        with self._world.lock:
-            held = self._host.holds.pop(method, None)
-            fault = self._host.faults.pop(method, None)
-            unlucky = self._world.luck.random() < self._host.fails.get(method, 0.0)
-        if held is not None:
-            held.wait()
-        if fault is not None:
-            raise fault
-        self._stopped.wait(self._host.slow.get(method, 0.0))
-        if unlucky:
-            raise errors.HypervisorError(
-                f"{self._host.name}: {method} fails now and then, as its topology has it"
-            )
+        """Do what was planted for this method."""
+        self._world.trip(self._host, method, self._stopped)
 
 
 def _seen(guest: worlds.Guest) -> driver.Guest:

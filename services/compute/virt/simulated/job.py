@@ -31,6 +31,8 @@ class Job:
     ) -> None:
         """Copy the guest's memory at `rate` MiB per second, or slower if the policy says so."""
         self.aborted = threading.Event()
+        self.cut_off = threading.Event()
+        self.sent = 0.0  # MiB, all passes
         self.post_copy = False
         self.broken = False
         self.policy = policy
@@ -92,12 +94,17 @@ class Job:
 
     def _run(self, source: worlds.Host, destination: worlds.Host) -> driver.JobEnd:
         while not self._done():
-            if self.aborted.wait(STEP):
+            cut = bool({source.name, destination.name} & self._world.cut)
+            # As with a real hypervisor, an abort waits for streams that are dead.
+            if self.aborted.wait(STEP) and not cut:
                 return stayed("aborted", cancelled=True)
-            if self.post_copy and {source.name, destination.name} & self._world.cut:
+            if self.cut_off.is_set():
+                return stayed("its streams were ended", cancelled=False)
+            if self.post_copy and cut:
                 self._stall(destination)
                 return halved(f"the link between {source.name} and {destination.name} is cut")
-            self._copy()
+            if not cut:
+                self._copy()
         with self._world.lock:
             if not self.post_copy and source.guests.get(self._guest.uuid) is not self._guest:
                 return stayed("the guest was stopped while it was copied", cancelled=False)
@@ -125,6 +132,7 @@ class Job:
         """Copy for one step; a guest that writes has its memory gone over once more."""
         total = self._guest.memory_mb
         self._copied = min(total, self._copied + self._speed() * STEP)
+        self.sent += self._speed() * STEP
         rest = self._guest.dirty_mib
         if self._copied < total or self.post_copy or not rest or self._fits(rest):
             return

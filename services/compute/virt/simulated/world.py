@@ -7,6 +7,7 @@ import random
 import threading
 from typing import TYPE_CHECKING
 
+from common import errors
 from common import objects
 from common import states
 
@@ -94,6 +95,11 @@ class Host:
     name: str
     guests: dict[str, Guest] = dataclasses.field(default_factory=dict)
     files: set[str] = dataclasses.field(default_factory=set)
+    # What has landed of cold moves: (migration, file): its chunks.
+    copies: dict[tuple[str, str], list[str]] = dataclasses.field(default_factory=dict)
+    # Cold migration: the guest that it made here, and the one that is kept for it.
+    made: dict[str, str] = dataclasses.field(default_factory=dict)
+    kept: dict[str, Guest] = dataclasses.field(default_factory=dict)
     storage: str = ""  # name of what several hosts keep their files on; empty: its own disk
     holds: dict[str, Hold] = dataclasses.field(default_factory=dict)
     faults: dict[str, Exception] = dataclasses.field(default_factory=dict)
@@ -168,3 +174,22 @@ class World:
         with self.lock:
             self.host(host).holds[method] = held
         return held
+
+    def trip(self, host: Host, method: str, stopped: threading.Event) -> None:
+        """Wait where a hold is planted for this method, and raise its fault, each once.
+
+        Then do what this host does again and again: be slow, and fail.
+        """
+        with self.lock:
+            held = host.holds.pop(method, None)
+            fault = host.faults.pop(method, None)
+            unlucky = self.luck.random() < host.fails.get(method, 0.0)
+        if held is not None:
+            held.wait()
+        if fault is not None:
+            raise fault
+        stopped.wait(host.slow.get(method, 0.0))
+        if unlucky:
+            raise errors.HypervisorError(
+                f"{host.name}: {method} fails now and then, as its topology has it"
+            )

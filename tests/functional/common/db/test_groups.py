@@ -27,7 +27,7 @@ from tests import factories
 HOSTS = ("host1", "host2", "host3")
 ONE = {claims.VCPU: 1, claims.MEMORY_MB: 1, claims.DISK_GB: 1}
 MEMBERS = 4
-POLICIES = (
+POLICIES: tuple[tuple[states.Affinity, dict[str, int]], ...] = (
     (states.Affinity.APART, {}),
     (states.Affinity.APART, {groups.MOST: 2}),
     (states.Affinity.TOGETHER, {}),
@@ -144,10 +144,10 @@ class Members(stateful.RuleBasedStateMachine):
     @stateful.initialize(policy=st.sampled_from(POLICIES))
     def found(self, policy: tuple[states.Affinity, dict[str, int]]) -> None:
         """Make the group."""
-        self.policy, self.rules = policy
+        self.policy, self.limits = policy
         self.members: list[str] = []
         with self.pools[0].write() as tx:
-            made = factories.server_group(policy=self.policy, rules=self.rules)
+            made = factories.server_group(policy=self.policy, rules=self.limits)
             self.group = groups.create(tx, made).uuid
             for _ in range(MEMBERS):
                 member = servers.create(tx, factories.instance(uuid=ids.new()))
@@ -171,7 +171,7 @@ class Members(stateful.RuleBasedStateMachine):
             return
         for host in HOSTS:
             there = sum(host in at for at in places.values())
-            assert there <= self.rules.get(groups.MOST, 1)
+            assert there <= self.limits.get(groups.MOST, 1)
 
     def do(self, database: engine.Database, deed: Deed) -> None:
         """Do it; a refusal, or another that was first, leaves everything as it was."""
@@ -215,7 +215,7 @@ def pools(any_database):
 def test_no_interleaving_breaks_a_policy(pools):
     """Creates, moves, their failures and deletes of members, several at once."""
     stateful.run_state_machine_as_test(
-        lambda: Members(*pools),
+        lambda: Members(*pools),  # type: ignore[arg-type]  # called like a class
         settings=settings(
             max_examples=10,
             stateful_step_count=10,

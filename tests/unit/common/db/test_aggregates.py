@@ -3,9 +3,9 @@ import pytest
 from common import errors
 from common import states
 from common.db import aggregates
-from common.db import candidates
 from common.db import claims
 from common.db import hosts
+from common.db import rooms
 from common.db import servers
 from common.db import zones
 from tests import factories
@@ -113,7 +113,7 @@ def test_a_zone_of_an_aggregate_goes_before_the_configured_one(fleet):
 
         assert ["west", "nova"] == [host.availability_zone for host in found]
         assert "west" == hosts.get(tx, "host1", factories.NOW, 30).availability_zone
-        assert ["west", "nova"] == [room.zone for room in candidates.rooms(tx, factories.NOW, 30)]
+        assert ["west", "nova"] == [room.zone for room in rooms.read(tx, factories.NOW, 30)]
 
 
 def test_a_host_is_not_in_two_zones(fleet):

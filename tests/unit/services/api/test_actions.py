@@ -82,7 +82,7 @@ def test_action_that_is_none_is_refused(two, body, word):
     assert word in two.refuse("POST", f"/servers/{server.uuid}/action", body, 400)
 
 
-@pytest.mark.parametrize("name", ["migrate", "resize", "confirmResize", "os-getConsoleOutput"])
+@pytest.mark.parametrize("name", ["rescue", "shelve", "os-getConsoleOutput"])
 def test_action_that_is_not_built_says_so(two, name):
     server = two.server()
 

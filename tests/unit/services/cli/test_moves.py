@@ -203,6 +203,20 @@ def test_a_migration_shows_place_policy_phases_and_decisions(steered, whimbrel):
     ] == [line.split("|")[2].strip() for line in typed.out.splitlines()[3:-1]]
 
 
+def test_each_disk_is_shown(api, whimbrel):
+    """A line a disk for people; one that is not begun says nothing of its size."""
+    begun = {"target": "vda", "total": 3 << 20, "processed": 1 << 20, "remaining": 2 << 20}
+    waits = {"target": "vdb", "total": 0, "processed": 0, "remaining": 0}
+    api.answer("GET", WHOLE, move("running", progress={"disks": [begun, waits]}))
+
+    typed = whimbrel("migration", "show", MOVE, "-f", "table", "-c", "disks")
+    shown = whimbrel("migration", "show", MOVE, "-f", "json").json
+
+    lines = [line.split("|")[2].strip() for line in typed.out.splitlines()[3:-1]]
+    assert ["vda 1/3 MiB", "vdb not begun"] == lines
+    assert [begun, waits] == shown["disks"]
+
+
 def test_programs_get_the_whole_of_a_migration(steered, whimbrel):
     """Numbers as numbers, and the journal with its decisions."""
     shown = whimbrel("migration", "show", MOVE, "-f", "json").json

@@ -3,6 +3,7 @@
 What all services make of it together is in tests/functional.
 """
 
+import datetime
 from typing import cast
 
 import pytest
@@ -35,8 +36,14 @@ class Conductor:
     def __init__(self, migration) -> None:
         self.row = migration
         self.reports: list[objects.MoveReport] = []
+        self.calls: list[list[objects.MoveReport]] = []
 
-    def move_report(self, context, report):
+    def move_report(self, context, report, earlier=()):
+        self.calls.append([*earlier, report])
+        for one in earlier:
+            if self.row.status in one.expected:
+                self.reports.append(one)
+                self.row = self.row.replace(status=one.status)
         self.reports.append(report)
         if self.row.status == report.status:
             return self.row
@@ -119,6 +126,11 @@ class Stage:
             )
         )
 
+    def leased(self, seconds):
+        """Give the move with a lease that lasts so long yet."""
+        until = clock.SystemClock().now() + datetime.timedelta(seconds=seconds)
+        return self.migration.replace(lease_until=until)
+
     def start(self):
         self.outgoing.start(context.admin(), self.server, self.migration)
 
@@ -154,6 +166,48 @@ def test_reports_come_in_order(make):
     ]
     assert ["prepare", "finish"] == stage.peer.calls
     assert ["host2"] == stage.world.running(stage.server.uuid)
+
+
+def test_leased_move_begins_without_asking(make):
+    """While the lease lasts the conductor is told once, at the end, all that happened."""
+    stage = make()
+    stage.migration = stage.leased(60)
+
+    stage.start()
+
+    assert states.Move.COMPLETED == stage.over()
+    (told,) = stage.conductor.calls
+    assert ["running", "post-migrating", "completed"] == [report.status for report in told]
+
+
+def test_move_of_an_old_lease_asks_before_it_begins(make):
+    """Another may have ended it: nothing begins before the conductor agrees."""
+    stage = make()
+    stage.migration = stage.leased(5)
+    stage.conductor.row = stage.migration.replace(status=states.Move.FAILED)
+
+    stage.start()
+    stage.over()
+
+    assert [["running"]] == [[one.status for one in told] for told in stage.conductor.calls]
+    assert ["prepare", "undo"] == stage.peer.calls
+    assert ["host1"] == stage.world.running(stage.server.uuid)
+
+
+def test_job_that_was_begun_unheard_is_taken_up_again(make):
+    """A source that was killed before its first report prepares nothing anew."""
+    stage = make()
+    stage.start()
+    stage.over()
+    stage.peer.calls.clear()
+    again = stage.leased(-1).replace(uuid="n")
+    stage.conductor.row = again.replace(status=states.Move.RUNNING)
+
+    stage.outgoing.start(context.admin(), stage.server, again)
+    waiting.until(lambda: stage.conductor.row.status in states.TERMINAL, "the move ended")
+
+    assert states.Move.COMPLETED == stage.conductor.row.status
+    assert ["finish"] == stage.peer.calls
 
 
 def test_move_that_takes_too_long_is_aborted(make):

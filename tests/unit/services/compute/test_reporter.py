@@ -18,6 +18,7 @@ class Conductor:
         self.failures: list[Exception] = []
         self.ended: list[tuple[object, ...]] = []
         self.boards: list[list[objects.MigrationProgress]] = []
+        self.reports: list[list[objects.MoveReport]] = []
 
     def _fail(self):
         if self.failures:
@@ -27,13 +28,15 @@ class Conductor:
         self._fail()
         self.ended.append((server, host, operation, facts))
 
-    def move_report(self, context, report):
+    def move_report(self, context, report, earlier):
         self._fail()
+        self.reports.append([*earlier, report])
         return factories.migration(uuid=report.migration_uuid, status=report.status)
 
-    def move_progress(self, context, host, progress, notes):
+    def move_progress(self, context, host, progress, notes, reports):
         self._fail()
         self.boards.append(progress)
+        self.reports.append(reports)
 
 
 @pytest.fixture
@@ -126,9 +129,41 @@ def test_board_is_sent_when_something_changed(reporter, conductor):
     }
 
 
+def test_report_that_nobody_waits_for_is_told_until_another_is_taken(reporter, conductor):
+    """It goes with the board again and again, and with the next report at last."""
+    stop = threading.Event()
+    thread = threading.Thread(target=reporter.send_board, args=(0.01, stop))
+    thread.start()
+
+    reporter.soon(report())
+    waiting.until(lambda: conductor.reports, "it is told")
+    reporter.post(progress(2))
+    waiting.until(lambda: len(conductor.reports) > 1, "it is told again")
+    stop.set()
+    reporter.close()
+    thread.join()
+    reporter.move(context.admin(), report().replace(status="completed"))
+    reporter.move(context.admin(), report().replace(status="completed"))
+
+    assert ["running"] == [one.status for one in conductor.reports[0]]
+    assert ["running"] == [one.status for one in conductor.reports[1]]
+    assert ["running", "completed"] == [one.status for one in conductor.reports[-2]]
+    assert ["completed"] == [one.status for one in conductor.reports[-1]]
+
+
 def test_arrived_is_all_of_it(reporter):
     """A move that was never looked at has no progress to tell."""
     reporter.post(progress(60))
 
     assert 100 == reporter.arrived("m").percent
     assert reporter.arrived("other") is None
+
+
+def test_arrived_is_all_of_each_disk(reporter):
+    """What the last look told of a disk is not how it ended."""
+    disk = objects.DiskProgress(target="vda", total=10, processed=4, remaining=6)
+    reporter.post(progress(60).replace(disks=[disk]))
+
+    (ended,) = reporter.arrived("m").disks
+
+    assert ("vda", 10, 10, 0) == (ended.target, ended.total, ended.processed, ended.remaining)

@@ -14,6 +14,7 @@ from common import context
 from common import objects
 from common import states
 from common.config import load
+from common.context import Context
 from common.db import claims
 from common.db import engine
 from common.db import hosts
@@ -108,6 +109,31 @@ class Stage:
         """Read a server, also a deleted one."""
         with self.deps.database.read() as tx:
             return servers.get(tx, uuid, deleted=True)
+
+    @property
+    def context(self) -> Context:
+        """Give the one request that everything here belongs to."""
+        return context.admin("req-1")
+
+    def work(self) -> None:
+        """Do what was put off to the background."""
+        pool = self.deps.pool
+        assert isinstance(pool, Later)
+        while pool.work:
+            pool.work.pop(0)()
+
+    def fail_build(self, server: objects.Instance) -> None:
+        """Report as the server's host that it cannot build it."""
+        self.manager.operation_ended(
+            self.context,
+            server.uuid,
+            str(server.host),
+            "build",
+            generation=server.generation,
+            error_code="hypervisor_error",
+            error_message="no",
+            power_state=0,
+        )
 
     def held(self, consumer: str) -> list[str]:
         """Name the hosts where it holds room."""

@@ -76,11 +76,12 @@ def test_the_source_is_left_out_unless_it_is_named(ready):
 def test_a_host_that_is_down_is_not_asked(ready):
     """Its silence is known."""
     down = errors.HostUnsuitable("it is down")
-    ready.everybody.answers["scheduler", "explain"] = [checks.failed("ComputeFilter", "host2", down)]
+    answer = checks.failed("ComputeFilter", "host2", down)
+    ready.everybody.answers["scheduler", "explain"] = [answer]
 
     found = ask(ready, ready.server())
 
-    assert "it is down" == named(found, "host2")["up"].reason
+    assert "it is down" == named(found, "host2")["ComputeFilter"].reason
     assert [] == ready.everybody.told(DESTINATION)
 
 

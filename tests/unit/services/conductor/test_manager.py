@@ -160,12 +160,47 @@ def test_silent_destination_leads_to_the_next(stage, checked):
     assert "host3" == read(stage, move).destination
 
 
-def test_lost_clean_up_of_the_test_file_stops_nothing(stage, checked):
-    stage.everybody.answers["host2", "check_can_live_migrate_destination_cleanup"] = silent
+CLEANUP = "check_can_live_migrate_destination_cleanup"
+
+
+def test_test_file_of_a_move_that_starts_goes_with_its_preparation(stage, checked):
+    """The destination removes it when it gets ready: no message of its own."""
+    migrate(stage, stage.server(), wait=True)
+
+    assert [] == stage.everybody.told(CLEANUP)
+
+
+def test_test_file_of_a_move_that_waits_goes_now(stage, checked):
+    """It holds a port open, and the line may be long."""
+    stage.manager.set_limits(context.admin(), max_outbound=1, max_inbound=1)
+    migrate(stage, stage.server(), wait=True)
 
     move = migrate(stage, stage.server(), wait=True)
 
-    assert "host2" == read(stage, move).destination
+    assert "queued" == read(stage, move).status
+    assert ["host2"] == [whom for whom, _ in stage.everybody.told(CLEANUP)]
+
+
+def test_test_file_goes_when_the_source_refuses(stage, checked):
+    """Nothing is left where the move will never go."""
+    stage.everybody.answers["host1", "check_can_live_migrate_source"] = silent
+
+    with pytest.raises(errors.HostUnsuitable):
+        migrate(stage, stage.server(), wait=True)
+
+    assert ["host2"] == [whom for whom, _ in stage.everybody.told(CLEANUP)]
+
+
+def test_lost_clean_up_of_the_test_file_stops_nothing(stage, checked):
+    """The move waits its turn all the same."""
+    stage.manager.set_limits(context.admin(), max_outbound=1, max_inbound=1)
+    migrate(stage, stage.server(), wait=True)
+    stage.everybody.answers["host2", CLEANUP] = silent
+
+    move = migrate(stage, stage.server(), wait=True)
+
+    assert ("queued", "host2") == (read(stage, move).status, read(stage, move).destination)
+    assert 1 == len(stage.everybody.told(CLEANUP))
 
 
 def test_move_that_cannot_be_looked_after_keeps_no_other_waiting(stage, checked):

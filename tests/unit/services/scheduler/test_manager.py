@@ -7,9 +7,9 @@ from common import context
 from common import errors
 from common import reasons
 from common.config import load
-from common.db import candidates
 from common.db import claims
 from common.db import hosts
+from common.db import rooms
 from common.db import services
 from services.scheduler.manager import Manager
 from tests import factories
@@ -141,7 +141,7 @@ def test_racing_requests_never_fill_a_host_twice(database, manager, three):
 
 def test_who_comes_late_is_told_so(database, manager, three, monkeypatch):
     """A host that others filled between look and claim is refused with the numbers of then."""
-    seen = candidates.rooms
+    seen = rooms.read
 
     def rooms_then_others(*args: Any, **more: Any):
         found = seen(*args, **more)
@@ -149,7 +149,7 @@ def test_who_comes_late_is_told_so(database, manager, three, monkeypatch):
             claims.claim(other, "large", "others", {claims.VCPU: 4})
         return found
 
-    monkeypatch.setattr(candidates, "rooms", rooms_then_others)
+    monkeypatch.setattr(rooms, "read", rooms_then_others)
 
     chosen = select(manager)
 

@@ -105,7 +105,7 @@ def test_every_answer_of_the_destination_is_told(here, connection, doors):
 
     results = checks.destination(at, asked(), doors).results
 
-    assert ["fail", "fail", "pass", "pass"] == [result.verdict for result in results]
+    assert ["fail", "fail", "pass", "pass", "pass"] == [result.verdict for result in results]
     assert [check.name for check in checks.DESTINATION] == [result.name for result in results]
 
 
@@ -158,3 +158,20 @@ def test_test_file_is_seen_or_not(here):
         checks.seen(here.instances, "there"),
         checks.seen(here.instances, "elsewhere"),
     )
+
+
+@pytest.mark.parametrize(
+    ("conf", "agrees"),
+    [
+        ({}, True),
+        ({"migration_port_min": "49152", "migration_port_max": "49215"}, True),
+        ({"migration_port_min": "50000"}, False),
+    ],
+)
+def test_ports_that_libvirt_does_not_use_are_doubted(conf, agrees):
+    """The numbers of both are told."""
+    found = checks.configured(range(49152, 49216), conf)
+
+    told = found.reason if isinstance(found, answers.Doubt) else ""
+    assert agrees == (not told)
+    assert agrees or "50000-49215, [libvirt] migration_ports says 49152-49215" in told

@@ -77,6 +77,38 @@ def test_space_counts_what_thin_disks_may_still_grow(tmp_path, base):
     assert space.free - space.promised == space.least
 
 
+def test_space_names_the_disks_that_may_grow(tmp_path, base):
+    """Whose each is; a raw file with holes grows as well, a full one does not."""
+    (tmp_path / "server").mkdir()
+    disks.make(tmp_path / "server" / disks.DISK, 64 * MIB, base)
+    with (tmp_path / "server" / disks.SWAP).open("wb") as file:
+        file.truncate(8 * MIB)
+    (tmp_path / "server" / disks.EPHEMERAL).write_bytes(b"1" * MIB)
+
+    space = disks.space(tmp_path)
+
+    assert {"disk": 64 * MIB, "disk.swap": 8 * MIB} == {
+        disk.path.name: disk.virtual for disk in space.growing
+    }
+    assert {"server"} == {disk.owner for disk in space.growing}
+
+
+@pytest.mark.parametrize(
+    ("reserved", "ratio", "room"), [(0, 1.0, 30), (10, 1.0, 20), (0, 1.5, 80), (10, 0.5, -25)]
+)
+def test_room_is_what_reserve_and_ratio_leave(reserved, ratio, room):
+    """As the scheduler counts, but from what was measured."""
+    disk = disks.Growing("server", pathlib.Path("disk"), 20, 10)
+
+    assert room == disks.Space(100, 40, (disk,)).room(reserved, ratio)
+
+
+def test_identity_is_the_first_one_given(tmp_path):
+    """Hosts that share the directory agree, and nothing else is left in it."""
+    assert ["first", "first"] == [disks.identity(tmp_path, fresh) for fresh in ("first", "second")]
+    assert [disks.MARK] == [path.name for path in tmp_path.iterdir()]
+
+
 def test_removing_twice_is_fine(tmp_path):
     """A directory that is gone is what was asked for."""
     folder = tmp_path / "server"

@@ -149,3 +149,13 @@ def test_record_cannot_name_another_directory(here, connection, server, tmp_path
         preparation.undo(connection, here, server, data)
 
     assert precious.is_dir()
+
+
+def test_a_copy_that_no_longer_fits_is_refused(here, connection, server, files):
+    """Another came since the check, and its disk may grow; nothing stays of the second."""
+    tight = here._replace(reserved=1 << 60)
+
+    with pytest.raises(errors.NoDiskSpace, match="MiB needed"):
+        preparation.prepare(connection, tight, server, moving(server, here.instances), files)
+
+    assert [] == names(here)

@@ -1,5 +1,6 @@
 import pytest
 
+from common import objects
 from services.compute.virt.libvirt import progress
 
 MIB = 1 << 20
@@ -75,3 +76,17 @@ def test_move_begun_by_an_earlier_process_has_no_total_yet():
 def test_eta_counts_what_is_written_meanwhile(left, rate, dirty, expected):
     """Milliseconds, or None when the copy never catches up."""
     assert expected == progress.eta(left, rate, dirty)
+
+
+def test_each_disk_is_as_far_as_was_told_last():
+    """A copy whose block job is over, or not begun, is not forgotten."""
+    moving = progress.Progress("m", MIB, ["vda", "vdb"])
+    told = objects.DiskProgress(target="vda", total=9, processed=4, remaining=5)
+
+    moving.read(stats(disk=(9, 5)), 0, [told])
+    found = moving.read(stats(disk=(9, 5)), 0)
+
+    assert ["vda", "vdb"] == moving.targets
+    assert [("vda", 9, 4, 5), ("vdb", 0, 0, 0)] == [
+        (disk.target, disk.total, disk.processed, disk.remaining) for disk in found.disks
+    ]

@@ -38,6 +38,15 @@ def test_a_door_is_in_the_range_that_guests_come_in_by(doors):
     doors.close("b")
 
 
+def test_a_door_is_in_the_range_that_was_configured(time):
+    """qemu.conf may have moved libvirt's ports."""
+    doors = reach.Doors(time, range(49000, 49002))
+
+    assert [49001, 49000, 0] == [doors.open(name, HERE) for name in "abc"]
+    for name in "abc":
+        doors.close(name)
+
+
 def test_a_closed_door_is_closed(doors):
     """A repeat is fine, and an unknown one too."""
     port = doors.open("a", HERE)

@@ -24,3 +24,13 @@ def test_server_id_is_no_path(here):
     assert here.instances / uuid == here.folder(uuid)
     with pytest.raises(errors.Invalid):
         here.folder("../precious")
+
+
+def test_ports_are_first_and_last():
+    """Both belong to it; what is no range of ports is refused with its name."""
+    moved = settings.read(load.private({"host": "h", "libvirt.migration_ports": "50000-50009"}))
+    assert (50000, 50009, 10) == (moved.ports[0], moved.ports[-1], len(moved.ports))
+
+    for wrong in ("50009-50000", "0-10", "65000-65536"):
+        with pytest.raises(errors.Invalid, match="migration_ports is"):
+            settings.read(load.private({"host": "h", "libvirt.migration_ports": wrong}))

@@ -21,9 +21,21 @@ def test_only_migration_streams_of_the_guest_are_meant():
     ] == found
 
 
+def test_bytes_of_both_directions_are_counted():
+    """Two looks at a stream differ when anything was confirmed in between."""
+    line = LISTING.splitlines()[0]
+    early, late = (
+        list(streams.parse(f"{line} cubic bytes_sent:9 bytes_acked:{acked} bytes_received:5", 77))
+        for acked in (6, 7)
+    )
+
+    assert [11] == [stream.moved for stream in early]
+    assert early != late
+
+
 def test_process_without_streams_loses_none():
     """A guest whose stream is gone already is left alone."""
-    assert 0 == streams.let_go(2**22 + 1)
+    assert 0 == streams.end(streams.migrating(2**22 + 1), 2**22 + 1)
 
 
 def test_only_who_listens_answers(monkeypatch):

@@ -2,6 +2,7 @@ import libvirt
 import pytest
 
 from common import objects
+from services.compute.convergence import engine
 from services.compute.virt.libvirt import terms
 from tests import factories
 
@@ -120,7 +121,11 @@ def test_resumption_is_the_same_move():
     assert terms.flags(given, policy) | again == found
 
 
-@pytest.mark.parametrize(("ladder", "first"), [([], 500), ([100, 150, 300], 100)])
+@pytest.mark.parametrize(
+    ("ladder", "first"), [([], 500), ([100, 150, 300], 100), ([700, 900], 500)]
+)
 def test_first_downtime_is_the_lowest_rung(ladder, first):
-    """The guest is stopped only for what it was promised."""
-    assert first == terms.first_downtime(factories.policy(ladder=ladder))
+    """The guest is stopped only for what it was promised, as the engine says, too."""
+    policy = factories.policy(ladder=ladder)
+
+    assert first == terms.first_downtime(policy) == engine.Engine(policy, 1).begin().value

@@ -1,8 +1,8 @@
 """Queue and lock between native threads, whatever the process has patched.
 
 The standard queue, threading and time modules may have been made green by the
-entry point; libvirt's callbacks and calls run in native threads, where a green
-lock either fails or never wakes.
+entry point; libvirt's callbacks and all that blocks run in native threads, where
+a green lock either fails or never wakes once two of them want it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 import threading
 
-from services.compute.virt.libvirt import native
+from services.compute import native
 
 
 def test_queue_gives_in_order_and_ends_its_wait():

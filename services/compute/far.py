@@ -1,0 +1,54 @@
+"""The destination of a move, asked through whatever keeps it from answering."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import tenacity
+
+from common import errors
+
+if TYPE_CHECKING:
+    from common import objects
+    from common.context import Context
+    from rpc import compute
+
+LOG = logging.getLogger(__name__)
+
+FINISH = 300  # seconds for which a destination is asked for the guest that it has
+CLEAN = 15  # seconds for which it is asked to clean up after a failed move; then others go on
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_type(errors.Unavailable),
+    wait=tenacity.wait_exponential(multiplier=0.5, max=15),
+    stop=tenacity.stop_after_delay(FINISH),
+    before_sleep=tenacity.before_sleep_log(LOG, logging.WARNING),
+    reraise=True,
+)
+def finish(
+    peer: compute.Compute,
+    context: Context,
+    instance: objects.Instance,
+    migration: objects.Migration,
+) -> int:
+    """Have it take the guest over, through a time without a broker; gives the power state."""
+    return peer.post_live_migration_at_destination(context, instance, migration)
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_type((errors.Unavailable, errors.HypervisorError)),
+    wait=tenacity.wait_exponential(multiplier=1, max=20),
+    stop=tenacity.stop_after_delay(CLEAN),
+    before_sleep=tenacity.before_sleep_log(LOG, logging.WARNING),
+    reraise=True,
+)
+def clean(
+    peer: compute.Compute,
+    context: Context,
+    instance: objects.Instance,
+    migration: objects.Migration,
+) -> None:
+    """Have it remove what was made for the guest; the conductor asks again later."""
+    peer.rollback_live_migration_at_destination(context, instance, migration)

@@ -1,0 +1,72 @@
+"""Tries to mend a post-copy whose link broke: the guest waits for the rest of its memory."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from common import errors
+
+if TYPE_CHECKING:
+    from common import objects
+    from common.context import Context
+    from services.compute.concurrency import Job
+    from services.compute.deps import Deps
+    from services.compute.virt.driver import JobEnd
+
+LOG = logging.getLogger(__name__)
+
+AGAIN = (1.0, 3.0, 5.0, 10.0)  # seconds before each try over a link that is whole
+LOOK = 1.0  # seconds between looks whether the link is back
+
+
+class Recovery:
+    """One broken move, tried again and again."""
+
+    def __init__(
+        self,
+        deps: Deps,
+        context: Context,
+        instance: objects.Instance,
+        migration: objects.Migration,
+    ) -> None:
+        """Begin with no try."""
+        self._deps = deps
+        self._context = context
+        self._instance = instance
+        self._migration = migration
+        self._destination = deps.peer(str(migration.destination))
+        self._tries = 0
+
+    def wait(self) -> None:
+        """Wait until the next try is due and the link is back, however long it takes."""
+        data = self._migration.data
+        _sleep(AGAIN[min(self._tries, len(AGAIN) - 1)])
+        self._tries += 1
+        while data is not None and not self._deps.threads.native(self._deps.driver.reaches, data):
+            _sleep(LOOK)
+
+    def begin(self, policy: objects.MigrationPolicy) -> Job[JobEnd]:
+        """Have the destination let its dead stream go, and go on over a new one.
+
+        WrongState when the destination would only lose by it.
+        """
+        self._let_go()
+        LOG.info("migration %s: try %d to go on", self._migration.uuid, self._tries)
+        return self._deps.threads.start(
+            self._deps.driver.recover, self._instance, self._migration.data, policy
+        )
+
+    def _let_go(self) -> None:
+        """Make the destination ready; one that cannot be asked may have noticed by itself."""
+        try:
+            self._destination.let_go_live_migration(self._context, self._instance, self._migration)
+        except errors.WrongState:
+            raise
+        except errors.Error as refusal:
+            LOG.info("migration %s: not let go: %s", self._migration.uuid, refusal)
+
+
+def _sleep(seconds: float) -> None:
+    threading.Event().wait(seconds)

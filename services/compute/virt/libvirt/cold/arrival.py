@@ -1,0 +1,180 @@
+"""A cold move at its destination: checked, made ready, assembled of its copies, or undone."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from typing import TYPE_CHECKING
+
+from common import checks as verdicts
+from common import errors
+from common import objects
+from services.compute.virt import checks as plain
+from services.compute.virt.libvirt import checks
+from services.compute.virt.libvirt import disks
+from services.compute.virt.libvirt import guests
+from services.compute.virt.libvirt import qcow2
+from services.compute.virt.libvirt import records
+from services.compute.virt.libvirt.cold import overlays
+from services.compute.virt.libvirt.cold import places
+from services.compute.virt.libvirt.cold import upload
+
+if TYPE_CHECKING:
+    import libvirt
+
+    from services.compute.virt.libvirt import settings
+
+COLD = records.Role.COLD
+# What is in the way of a guest that comes from elsewhere, but not of one that stays.
+NEW = frozenset({"no-guest"})
+
+
+class Coming(NamedTuple):
+    """A cold move as its destination sees it."""
+
+    arrival: checks.Arrival
+    cold: objects.ColdMove
+    stays: bool  # source and destination are one host
+
+    @property
+    def facts(self) -> objects.HostFacts:
+        """What this host is."""
+        return self.arrival.host.facts
+
+
+def prepare(at: Coming) -> objects.ColdMove:
+    """Refuse what cannot live here; else make the folder, and the pool, for the copies."""
+    here, cold = at.arrival.here, at.cold
+    rows = [row for row in checks.DESTINATION if not (at.stays and row.name in NEW)]
+    verdicts.refuse(verdicts.every(rows, here.host, at.arrival))
+    verdicts.refuse(verdicts.every(CHECKS, here.host, at))
+    folder = places.incoming(here, cold)
+    prepared = cold.replace(
+        destination_address=here.address,
+        destination_uri=here.peer_uri,
+        destination_folder=str(folder),
+    )
+    record = records.Record(cold.migration_uuid, at.arrival.instance.uuid, [str(folder)])
+    records.write(here.instances, COLD, record)
+    folder.mkdir(mode=places.MODE, exist_ok=True)
+    upload.open_pool(at.arrival.connection, prepared)
+    return prepared
+
+
+def assemble(
+    connection: libvirt.virConnect,
+    here: settings.Settings,
+    instance: objects.Instance,
+    cold: objects.ColdMove,
+    file: str | None,
+) -> list[disks.Disk]:
+    """Put the copies into the server's directory, on this host's image and as large as wanted."""
+    incoming, folder = places.incoming(here, cold), here.folder(instance.uuid)
+    record = records.read(here.instances, COLD, cold.migration_uuid)
+    if record is None:
+        raise errors.Conflict(f"{here.host} has no copies of migration {cold.migration_uuid}")
+    upload.close_pool(connection, cold)
+    if incoming.exists():
+        if folder.exists():
+            raise errors.DiskExists(f"{here.host} has files of server {instance.uuid} in {folder}")
+        for image in incoming.glob("image.*"):
+            image.unlink()
+        for disk in disks.layout(incoming, instance, file):
+            _whole(disk)
+        records.write(here.instances, COLD, record._replace(paths=[str(incoming), str(folder)]))
+        incoming.chmod(0o755)
+        incoming.rename(folder)
+    return disks.layout(folder, instance, file)
+
+
+def undo(
+    connection: libvirt.virConnect,
+    here: settings.Settings,
+    instance: objects.Instance,
+    cold: objects.ColdMove,
+    flags: int,
+) -> None:
+    """Remove what the record of this move names; Conflict when the guest it made runs here."""
+    record = records.read(here.instances, COLD, cold.migration_uuid)
+    if record is None:
+        return
+    folder = here.folder(instance.uuid)
+    if str(folder) in record.paths:
+        if guests.standing(connection, instance.uuid) is guests.Standing.ACTIVE:
+            raise errors.Conflict(f"server {instance.uuid} runs on {here.host}: nothing is undone")
+        guests.forget(connection, instance.uuid, flags)
+        disks.remove(folder)
+    upload.close_pool(connection, cold)
+    disks.remove(places.incoming(here, cold))
+    records.drop(here.instances, COLD, cold.migration_uuid)
+
+
+def hypervisor(at: Coming) -> str:
+    """Refuse a host whose hypervisor is another one, or older."""
+    there = at.cold.source_facts
+    if there is None:
+        raise errors.Invalid("the source has not been asked yet")
+    return plain.hypervisor(there.hypervisor_type, there.hypervisor_version, at.facts)
+
+
+def untouched(at: Coming) -> str:
+    """Refuse a host that has files of this server already."""
+    folder = at.arrival.here.folder(at.arrival.instance.uuid)
+    if folder.exists() and not at.stays:
+        raise errors.DiskExists(
+            f"{at.arrival.here.host} has files of server {at.arrival.instance.uuid} in {folder}: "
+            "look at them and remove them there, or choose another host"
+        )
+    return "it has no files of the server"
+
+
+def room(at: Coming) -> str:
+    """Refuse a host without room for the copies, or for all that the disks may grow to."""
+    here = at.arrival.here
+    space = disks.space(here.instances)
+    copied = sum(disk.allocated_bytes for disk in at.cold.disks)
+    grown = _virtual(at)
+    told = (
+        f"{here.host} has {(space.free - here.reserved) // disks.MIB} MiB of disk free and "
+        f"{(space.least - here.reserved) // disks.MIB} MiB when every thin disk is full; the copy "
+        f"takes {-(-copied // disks.MIB)} MiB and may grow to {-(-grown // disks.MIB)} MiB"
+    )
+    if copied > space.free - here.reserved or grown > space.least - here.reserved:
+        raise errors.NoDiskSpace(told)
+    return told
+
+
+def _virtual(at: Coming) -> int:
+    """Give what the disks may grow to, in bytes, once they have their new sizes."""
+    new, old = at.cold.new_flavor, at.cold.old_flavor
+    more = (
+        (new.root_gb - old.root_gb) * disks.GIB
+        + (new.ephemeral_gb - old.ephemeral_gb) * disks.GIB
+        + (new.swap_mb - old.swap_mb) * disks.MIB
+    )
+    return int(sum(disk.virtual_bytes for disk in at.cold.disks) + max(more, 0))
+
+
+def _whole(disk: disks.Disk) -> None:
+    """Make one disk of its copies: on its base, with what was written last, grown."""
+    if not disk.path.exists():  # of the new flavor only
+        disks.make(disk.path, disk.virtual, disk.base)
+        return
+    found = qcow2.read(disk.path)
+    if found.backing is not None and disk.base is not None and found.backing != disk.base.path:
+        disks.rebase(disk.path, disk.base)
+    delta = overlays.of(disk.path)
+    if delta.exists():
+        disks.rebase(delta, disks.Base(str(disk.path), disks.FORMAT))
+        disks.commit(delta)
+        delta.unlink()
+    if found.virtual < disk.virtual:
+        disks.grow(disk.path, disk.virtual)
+    disk.path.chmod(disks.MODE)
+
+
+CHECKS: tuple[verdicts.Check[Coming], ...] = (
+    verdicts.Check("hypervisor", hypervisor),
+    verdicts.Check("machine-type", lambda at: plain.machine(at.cold.machine_type, at.facts)),
+    verdicts.Check("files", untouched),
+    verdicts.Check("disk-space", room),
+)

@@ -1,0 +1,1 @@
+"""Cold migration and resize: which step follows which, and what every end means."""

@@ -1,0 +1,202 @@
+"""What follows when a step of a cold move is reported, or when nobody reports it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+from typing import TYPE_CHECKING
+
+from common import errors
+from common import objects
+from common import states
+from common.db import journal
+from common.db import moves
+from services.conductor import liveness
+from services.conductor import moves as moving
+from services.conductor.cold import endings
+from services.conductor.cold import entering
+from services.conductor.cold import place
+from services.conductor.cold import steps
+
+if TYPE_CHECKING:
+    from common.db.engine import Tx
+    from services.conductor.deps import Deps
+
+LOG = logging.getLogger(__name__)
+
+
+def report(deps: Deps, told: objects.StepReport) -> None:
+    """Take how a step ended, and do what follows from it."""
+    with deps.database.write() as tx:
+        migration = moves.get(tx, told.migration_uuid)
+        journal.step(tx, _ended(told, migration))
+        if not _expected(migration, told):
+            LOG.info("migration %s: a late report of %s is ignored", migration.uuid, told.step)
+            return
+        after = _follow(deps, tx, migration, told)
+    LOG.info("migration %s: %s, then %s", after.uuid, told.step, after.stage or after.status)
+    follow_up(deps, after)
+
+
+def follow_up(deps: Deps, migration: objects.Migration) -> None:
+    """Do outside of the transaction what the move's row asks for now."""
+    if migration.status in states.TERMINAL or migration.status == states.Move.FINISHED:
+        endings.follow_up(deps, migration)
+    elif migration.stage is None:
+        deps.pool.submit(place.quietly, deps, migration)
+    else:
+        entering.send(deps, migration)
+    entering.begin_copies(deps)
+
+
+def care(deps: Deps, migration: objects.Migration) -> None:
+    """Look after a cold move whose owner has been silent for a lease."""
+    if migration.stage is None:
+        _place_again(deps, migration)
+        return
+    step = steps.STEPS[migration.stage]
+    host = steps.host(migration, migration.stage)
+    with deps.database.read() as tx:
+        away = _away(deps, tx, host)
+        forced = away is not None and liveness.given_up(deps, tx, host)
+    if away is not None and step.otherwise is steps.End.NEXT_HOST:
+        _answer_for(deps, migration, errors.NoAnswer(away))
+        return
+    if forced and step.skip:
+        LOG.warning("migration %s: %s is left out: %s", migration.uuid, migration.stage, away)
+        _answer_for(deps, migration, None)
+        return
+    why: dict[str, Any] = (
+        {} if away is None else {"error_message": _still(migration, f"{migration.stage}: {away}")}
+    )
+    with deps.database.write() as tx:
+        after = moves.change(
+            tx,
+            migration.uuid,
+            expected={migration.status},
+            generation=migration.generation,
+            at=migration.stage,
+            lease_until=moving.lease(deps),
+            **why,
+        )
+    if away is None:
+        LOG.info("migration %s: %s is told again: %s", migration.uuid, host, migration.stage)
+        entering.send(deps, after)
+
+
+def _follow(
+    deps: Deps, tx: Tx, migration: objects.Migration, told: objects.StepReport
+) -> objects.Migration:
+    what = steps.follows(told.step, told.error_code)
+    values: dict[str, Any] = {}
+    if told.cold is not None:
+        values["cold"] = _merge(steps.cold(migration), told.cold)
+    if told.error_code is not None and what != steps.End.AGAIN:
+        values |= _reason(migration, told)
+    if what in steps.STEPS:
+        return entering.enter(deps, tx, migration, what, **values)
+    if what == steps.End.AGAIN:
+        return moves.change(
+            tx,
+            migration.uuid,
+            expected={migration.status},
+            generation=told.generation,
+            at=told.step,
+            error_message=_still(migration, f"{told.step} on {told.host}: {told.error_message}"),
+        )
+    return endings.END[steps.End(what)](deps, tx, migration, told, values)
+
+
+def _still(migration: objects.Migration, trouble: str) -> str:
+    """Say what holds the move up now, behind the reason why it is undone, if it is."""
+    first = endings.cause(migration) if migration.error_code is not None else ""
+    return f"{first}{endings.MEANWHILE}{trouble}, which is tried again"
+
+
+def _reason(migration: objects.Migration, told: objects.StepReport) -> dict[str, Any]:
+    """Give what went wrong first: what goes wrong while that is undone is another matter."""
+    if migration.error_code is not None:
+        return {}
+    return {
+        "error_code": told.error_code,
+        "error_message": f"{told.host}: {told.error_message}",
+        "failed_step": told.step,
+        "failed_host": told.host,
+    }
+
+
+def _merge(mine: objects.ColdMove, told: objects.ColdMove) -> objects.ColdMove:
+    """Take what the host found; what users asked for meanwhile stays."""
+    return told.replace(then_delete=mine.then_delete, auto_confirm=mine.auto_confirm)
+
+
+def _expected(migration: objects.Migration, told: objects.StepReport) -> bool:
+    return bool(
+        migration.stage == told.step
+        and migration.owner is not None
+        and migration.generation == told.generation
+        and steps.host(migration, told.step) == told.host
+    )
+
+
+def _answer_for(deps: Deps, migration: objects.Migration, error: errors.Error | None) -> None:
+    """Report for a host that is away; should it report later, nobody listens."""
+    now = deps.clock.now()
+    with deps.database.write() as tx:
+        mine = moves.change(
+            tx,
+            migration.uuid,
+            expected={migration.status},
+            generation=migration.generation,
+            at=migration.stage,
+            renumber=True,
+        )
+    report(
+        deps,
+        objects.StepReport(
+            migration_uuid=mine.uuid,
+            generation=mine.generation,
+            step=mine.stage,
+            host=steps.host(mine, str(mine.stage)),
+            started_at=now,
+            finished_at=now,
+            error_code=error.code if error else None,
+            error_message=error.message if error else None,
+        ),
+    )
+
+
+def _place_again(deps: Deps, migration: objects.Migration) -> None:
+    with deps.database.write() as tx:
+        after = moves.change(
+            tx,
+            migration.uuid,
+            expected={migration.status},
+            generation=migration.generation,
+            owner=deps.owner,
+            lease_until=moving.lease(deps),
+        )
+    deps.pool.submit(place.quietly, deps, after)
+
+
+def _away(deps: Deps, tx: Tx, host: str) -> str | None:
+    try:
+        liveness.require(deps, tx, host, "asked")
+    except errors.HostUnsuitable as down:
+        return down.message
+    return None
+
+
+def _ended(told: objects.StepReport, migration: objects.Migration) -> objects.MigrationStep:
+    ended = states.StepState.DONE if told.error_code is None else states.StepState.FAILED
+    return objects.MigrationStep(
+        migration_uuid=migration.uuid,
+        step=told.step,
+        host=told.host,
+        attempt=told.generation + 1,
+        state=ended,
+        started_at=told.started_at,
+        finished_at=told.finished_at,
+        error_code=told.error_code,
+        error=told.error_message,
+    )

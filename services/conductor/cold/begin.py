@@ -1,0 +1,254 @@
+"""Beginning a cold migration or resize, and what a user may ask of it later."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from common import errors
+from common import ids
+from common import objects
+from common import states
+from common.db import claims
+from common.db import flavors
+from common.db import journal
+from common.db import moves
+from common.db import servers
+from services.conductor import checks as own
+from services.conductor import liveness
+from services.conductor import moves as moving
+from services.conductor import refusals
+from services.conductor import servers as stationary
+from services.conductor.cold import entering
+from services.conductor.cold import steps
+
+if TYPE_CHECKING:
+    from common.context import Context
+    from common.db.engine import Tx
+    from services.conductor.deps import Deps
+
+LOG = logging.getLogger(__name__)
+
+ACTIONS = {states.Kind.COLD: "migrate", states.Kind.RESIZE: "resize"}
+
+
+def begin(  # noqa: PLR0913 - one request
+    deps: Deps,
+    context: Context,
+    server: str,
+    host: str | None,
+    flavor: str | None,
+    *,
+    auto_confirm: bool,
+    bandwidth: int,
+    zone: str | None = None,
+) -> tuple[objects.Instance, objects.Migration]:
+    """Take the server for a cold move: task, row and the source's claim, all at once."""
+    kind = states.Kind.COLD if flavor is None else states.Kind.RESIZE
+    with deps.database.write() as tx:
+        before = servers.get(tx, server)
+        wanted = before.flavor if flavor is None else flavors.get(tx, flavor)
+        _check(deps, tx, before, kind, wanted, host)
+        instance = servers.change(
+            tx,
+            server,
+            expect={"vm_state": before.vm_state, "task_state": None, "host": before.host},
+            task_state=states.Task.RESIZE_PREP,
+            progress=0,
+        )
+        row = _row(deps, context, instance, kind, host)
+        row.cold = objects.ColdMove(
+            migration_uuid=row.uuid,
+            old_flavor=before.flavor,
+            new_flavor=wanted,
+            was=before.vm_state,
+            auto_confirm=auto_confirm,
+            bandwidth=bandwidth,
+            zone=zone,
+        )
+        migration = moves.create(tx, row)
+        claims.transfer(tx, str(instance.host), server, migration.uuid)
+        journal.start(tx, stationary.action(deps, context, server, ACTIONS[kind]))
+    LOG.info(
+        "migration %s: server %s leaves %s for %s as %s",
+        migration.uuid,
+        server,
+        instance.host,
+        host or "a host of the scheduler's choice",
+        wanted.name,
+    )
+    return instance, migration
+
+
+def confirm(deps: Deps, context: Context, server: str) -> None:
+    """Begin to remove what was kept of the guest at its source."""
+    resolve(deps, context, server, "confirm_resize")
+
+
+def revert(deps: Deps, context: Context, server: str) -> None:
+    """Begin to bring the guest back as it was."""
+    resolve(deps, context, server, "revert_resize")
+
+
+def resolve(
+    deps: Deps, context: Context, server: str, step: str, *, then_delete: bool = False
+) -> None:
+    """Begin one of the two ways out of a finished move."""
+    with deps.database.write() as tx:
+        instance = servers.get(tx, server)
+        migration = moves.active(tx, server)
+        if migration is None or migration.status != states.Move.FINISHED:
+            kind, state = _in_the_way(instance)
+            raise refusals.wrong_state(instance, NAMES[step], kind, state)
+        if instance.task_state is not None:
+            raise refusals.wrong_state(instance, NAMES[step], "task_state", instance.task_state)
+        if not then_delete:
+            liveness.require(deps, tx, steps.host(migration, step), f"told to {NAMES[step]}")
+        journal.start(tx, stationary.action(deps, context, server, NAMES[step]))
+        cold = steps.cold(migration).replace(then_delete=then_delete)
+        entered = entering.enter(
+            deps, tx, migration, step, cold=cold, request_id=context.request_id
+        )
+    entering.send(deps, entered)
+
+
+def delete(deps: Deps, context: Context, server: str) -> bool:
+    """Have a server in a cold move deleted once that has ended; False when it is in none.
+
+    A copy is stopped for it; a finished move is confirmed first, so that
+    nothing stays at either host.
+    """
+    with deps.database.read() as tx:
+        migration = moves.active(tx, server)
+    if migration is None or migration.type not in steps.kinds():
+        return False
+    if migration.status == states.Move.FINISHED:
+        resolve(deps, context, server, "confirm_resize", then_delete=True)
+        return True
+    with deps.database.write() as tx:
+        moves.change(
+            tx,
+            migration.uuid,
+            expected={migration.status},
+            generation=migration.generation,
+            cold=steps.cold(migration).replace(then_delete=True),
+        )
+    with contextlib.suppress(errors.WrongState, errors.Unavailable):
+        abort(deps, context, migration)
+    LOG.info("migration %s: server %s is deleted when it has ended", migration.uuid, server)
+    return True
+
+
+def abort(deps: Deps, context: Context, migration: objects.Migration) -> None:
+    """Stop a cold move while its copy waits or runs, or raise WrongState."""
+    if migration.status not in steps.ABORTABLE or migration.error_code is not None:
+        raise errors.WrongState(
+            f"migration {migration.uuid} cannot be aborted: it is {migration.status}"
+            f"{', and is being undone already' if migration.error_code else ''}; "
+            f"it can be while {' or '.join(steps.ABORTABLE)}"
+        )
+    if migration.stage == moves.COPY and migration.owner is None:
+        aborted = errors.MoveAborted("aborted while it waited for its copy")
+        with deps.database.write() as tx:
+            entered = entering.enter(
+                deps,
+                tx,
+                migration,
+                "undo_resize",
+                error_code=aborted.code,
+                error_message=aborted.message,
+            )
+        entering.send(deps, entered)
+        return
+    if migration.stage is None:
+        raise errors.WrongState(
+            f"migration {migration.uuid} has no destination yet; try again in a second"
+        )
+    host = steps.host(migration, migration.stage)
+    deps.compute(host).abort_cold_move(context, migration.uuid)
+
+
+def _in_the_way(instance: objects.Instance) -> tuple[str, str]:
+    if instance.task_state is not None:
+        return "task_state", instance.task_state
+    return "vm_state", instance.vm_state
+
+
+def _check(
+    deps: Deps,
+    tx: Tx,
+    instance: objects.Instance,
+    kind: states.Kind,
+    flavor: objects.Flavor,
+    host: str | None,
+) -> None:
+    """Refuse at once what no host can change."""
+    action = ACTIONS[kind]
+    if instance.vm_state not in states.COLD_MOVABLE:
+        raise refusals.wrong_state(instance, action, "vm_state", instance.vm_state)
+    if instance.task_state is not None:
+        raise refusals.wrong_state(instance, action, "task_state", instance.task_state)
+    refusals.settled(tx, instance, action)
+    if kind is states.Kind.RESIZE:
+        _larger(instance, flavor)
+    own.source(own.Wish(deps, tx, instance, host))
+    if host is None:
+        return
+    if host == instance.host and not deps.conf.conductor.allow_resize_to_same_host:
+        raise errors.HostUnsuitable(
+            f"server {instance.uuid} is on {host} already; name another destination, or none"
+        )
+    liveness.require(deps, tx, host, "a destination")
+
+
+def _larger(instance: objects.Instance, flavor: objects.Flavor) -> None:
+    """Refuse the flavor that the server has, and one that would cut a disk off."""
+    old = instance.flavor
+    if flavor.id == old.id:
+        raise errors.Invalid(
+            f"server {instance.uuid} has flavor {flavor.name} already; to move it as it is use: "
+            f"whimbrel server migrate {instance.uuid}"
+        )
+    smaller = [
+        f"{name} {getattr(old, field)} to {getattr(flavor, field)} {unit}"
+        for field, name, unit in DISKS
+        if getattr(flavor, field) < getattr(old, field)
+    ]
+    if smaller:
+        raise errors.Invalid(
+            f"flavor {flavor.name} would shrink the disk of server {instance.uuid}: "
+            f"{', '.join(smaller)}; disks only grow"
+        )
+
+
+def _row(
+    deps: Deps,
+    context: Context,
+    instance: objects.Instance,
+    kind: states.Kind,
+    host: str | None,
+) -> objects.Migration:
+    return objects.Migration(
+        uuid=ids.new(),
+        type=kind,
+        status=states.Move.ACCEPTED,
+        instance_uuid=instance.uuid,
+        source=instance.host,
+        requested_host=host,
+        request_id=context.request_id,
+        user_id=context.user_id or "",
+        project_id=context.project_id or "",
+        created_at=deps.clock.now(),
+        owner=deps.owner,
+        lease_until=moving.lease(deps),
+    )
+
+
+# A flavor's field, what users call it, its unit.
+DISKS = (
+    ("root_gb", "root disk", "GiB"),
+    ("ephemeral_gb", "ephemeral disk", "GiB"),
+    ("swap_mb", "swap", "MiB"),
+)
+NAMES = {"confirm_resize": "confirmResize", "revert_resize": "revertResize"}

@@ -1,0 +1,316 @@
+"""How a cold move ends: row, server and allocations agree, in one transaction each."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from typing import Any
+from typing import TYPE_CHECKING
+
+from common import context as contexts
+from common import errors
+from common import reasons
+from common import states
+from common.db import claims
+from common.db import journal
+from common.db import moves
+from common.db import servers
+from services.conductor import liveness
+from services.conductor import moves as moving
+from services.conductor import placement
+from services.conductor import servers as stationary
+from services.conductor.cold import entering
+from services.conductor.cold import steps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from common import objects
+    from common.db.engine import Tx
+    from services.conductor.deps import Deps
+
+LOG = logging.getLogger(__name__)
+
+# What a server is again after its move, by what its host sees of its guest.
+OBSERVED = {
+    states.Power.RUNNING: states.Vm.ACTIVE,
+    states.Power.PAUSED: states.Vm.PAUSED,
+    states.Power.SHUTDOWN: states.Vm.STOPPED,
+}
+
+
+# Between the reason why a move is undone and what holds that up now.
+MEANWHILE = " - waits for "
+
+
+def finished(
+    deps: Deps,
+    tx: Tx,
+    migration: objects.Migration,
+    told: objects.StepReport,
+    values: dict[str, Any],
+) -> objects.Migration:
+    """The guest is at its destination: the server is resized, until somebody decides."""
+    destination = liveness.node(deps, tx, str(migration.destination))
+    instance = servers.get(tx, migration.instance_uuid)
+    servers.change(
+        tx,
+        instance.uuid,
+        expect={"generation": instance.generation},
+        host=destination.host,
+        flavor=steps.cold(migration).new_flavor,
+        vm_state=states.Vm.RESIZED,
+        task_state=None,
+        progress=0,
+        **placement.arrived(instance, destination.availability_zone),
+        **_seen(told),
+    )
+    journal.finish(tx, migration.request_id, instance.uuid, deps.clock.now())
+    window = deps.conf.conductor.resize_confirm_window
+    confirm_at = deps.clock.now() + datetime.timedelta(seconds=window) if window else None
+    return _close(
+        tx, migration, told, states.Move.FINISHED, **WELL, confirm_at=confirm_at, **values
+    )
+
+
+def confirmed(
+    deps: Deps,
+    tx: Tx,
+    migration: objects.Migration,
+    told: objects.StepReport,
+    values: dict[str, Any],
+) -> objects.Migration:
+    """Nothing is kept at the source any more."""
+    _lock(tx, migration)
+    claims.release(tx, migration.uuid)
+    _settle(deps, tx, migration)
+    return _close(tx, migration, told, states.Move.CONFIRMED, **WELL, **values)
+
+
+def reverted(
+    deps: Deps,
+    tx: Tx,
+    migration: objects.Migration,
+    told: objects.StepReport,
+    values: dict[str, Any],
+) -> objects.Migration:
+    """The guest is where it was, as it was."""
+    _give_back(tx, migration)
+    source = liveness.node(deps, tx, migration.source)
+    instance = servers.get(tx, migration.instance_uuid, deleted=True)
+    _settle(
+        deps,
+        tx,
+        migration,
+        host=source.host,
+        **placement.arrived(instance, source.availability_zone),
+        flavor=steps.cold(migration).old_flavor,
+        **_seen(told),
+    )
+    return _close(tx, migration, told, states.Move.REVERTED, **WELL, **values)
+
+
+def undone(
+    deps: Deps,
+    tx: Tx,
+    migration: objects.Migration,
+    told: objects.StepReport,
+    values: dict[str, Any],
+) -> objects.Migration:
+    """The guest never left; the row says why."""
+    return _fail(deps, tx, migration, told, **values)
+
+
+def next_host(
+    deps: Deps,
+    tx: Tx,
+    migration: objects.Migration,
+    told: objects.StepReport,
+    values: dict[str, Any],
+) -> objects.Migration:
+    """The destination refused before anything was touched: another one is looked for."""
+    _lock(tx, migration)
+    claims.release(tx, migration.instance_uuid)
+    aborted = told.error_code == errors.MoveAborted.code
+    if aborted or migration.requested_host is not None:
+        return _fail(deps, tx, migration, told, **values)
+    LOG.info("migration %s: not %s: %s", migration.uuid, told.host, told.error_message)
+    tried = dict(migration.reasons or {})
+    reasons.add(tried, told.host, str(told.error_code), str(told.error_message))
+    return moves.change(
+        tx,
+        migration.uuid,
+        expected={migration.status},
+        generation=migration.generation,
+        at=told.step,
+        renumber=True,
+        stage=None,
+        destination=None,
+        reasons=tried,
+        owner=deps.owner,
+        lease_until=moving.lease(deps),
+    )
+
+
+def cause(migration: objects.Migration) -> str:
+    """Give why the move is undone, without what held that up."""
+    return (migration.error_message or "").partition(MEANWHILE)[0]
+
+
+def fail(
+    deps: Deps, migration: objects.Migration, error: errors.Error, step: str, host: str
+) -> None:
+    """End a move that has no destination; nothing of the guest was touched."""
+    with deps.database.write() as tx:
+        _give_back(tx, migration)
+        told = reasons.read(error.facts) or migration.reasons
+        _settle(deps, tx, migration, **_fault(deps, error.code, error.message, told))
+        moves.change(
+            tx,
+            migration.uuid,
+            expected={migration.status},
+            generation=migration.generation,
+            status=_undone(error.code),
+            stage=None,
+            error_code=error.code,
+            error_message=error.message,
+            failed_step=step,
+            failed_host=host,
+            reasons=told,
+        )
+    LOG.warning("migration %s: %s: %s", migration.uuid, _undone(error.code), error)
+
+
+def follow_up(deps: Deps, migration: objects.Migration) -> None:
+    """Begin what was asked to come after the end: confirm by itself, or delete."""
+    cold = steps.cold(migration)
+    context = contexts.admin(migration.request_id)
+    try:
+        if migration.status == states.Move.FINISHED:
+            if cold.auto_confirm or cold.then_delete:
+                confirm(deps, migration)
+        elif cold.then_delete:
+            stationary.operate(deps, context, migration.instance_uuid, "delete")
+    except errors.NotFound:
+        LOG.info("migration %s: its server is gone already", migration.uuid)
+    except errors.Error as trouble:
+        LOG.warning("migration %s: what follows it must wait: %s", migration.uuid, trouble)
+
+
+def confirm(deps: Deps, migration: objects.Migration) -> None:
+    """Confirm a finished move that nobody confirmed."""
+    try:
+        with deps.database.write() as tx:
+            entered = entering.enter(deps, tx, migration, "confirm_resize", confirm_at=None)
+    except errors.StaleWrite as decided:
+        LOG.info("migration %s: somebody has decided: %s", migration.uuid, decided)
+        return
+    LOG.info("migration %s: confirms itself", migration.uuid)
+    entering.send(deps, entered)
+
+
+def _fail(
+    deps: Deps,
+    tx: Tx,
+    migration: objects.Migration,
+    told: objects.StepReport,
+    **values: Any,  # noqa: ANN401 - columns
+) -> objects.Migration:
+    code = str(values.get("error_code") or migration.error_code)
+    message = str(values.setdefault("error_message", cause(migration)))
+    _give_back(tx, migration)
+    seen = _seen(told) if told.step == "restore_instance" else {}
+    _settle(deps, tx, migration, **seen, **_fault(deps, code, message, migration.reasons))
+    return _close(tx, migration, told, _undone(code), **values)
+
+
+def _undone(code: str) -> states.Move:
+    aborted = code == errors.MoveAborted.code
+    return states.Move.CANCELLED if aborted else states.Move.FAILED
+
+
+def _fault(deps: Deps, code: str, message: str, told: reasons.Reasons | None) -> dict[str, Any]:
+    """Tell at the server why its move failed; an abort is no fault."""
+    if code == errors.MoveAborted.code:
+        return {}
+    return {
+        "fault_code": code,
+        "fault_message": message,
+        "fault_at": deps.clock.now(),
+        "fault_reasons": told,
+    }
+
+
+def _give_back(tx: Tx, migration: objects.Migration) -> None:
+    """Give the destination's room back, and the source's to the server again."""
+    _lock(tx, migration)
+    claims.release(tx, migration.instance_uuid)
+    claims.transfer(tx, migration.source, migration.uuid, migration.instance_uuid)
+
+
+def _lock(tx: Tx, migration: objects.Migration) -> None:
+    """Take both hosts' claims in the order in which everybody does."""
+    claims.lock(tx, [host for host in (migration.source, migration.destination) if host])
+
+
+def _settle(
+    deps: Deps,
+    tx: Tx,
+    migration: objects.Migration,
+    **changes: Any,  # noqa: ANN401 - columns
+) -> None:
+    """Give the server, unless it was deleted meanwhile, the state that its guest has."""
+    instance = servers.get(tx, migration.instance_uuid, deleted=True)
+    error = migration.error_message if migration.status != states.Move.FINISHED else None
+    if instance.vm_state != states.Vm.DELETED:
+        power = int(changes.get("power_state", instance.power_state))
+        state = OBSERVED.get(states.Power(power), states.Vm(steps.cold(migration).was))
+        changes |= {"vm_state": state, "task_state": None, "progress": 0}
+        servers.change(tx, instance.uuid, expect={"generation": instance.generation}, **changes)
+    said = str(changes.get("fault_message") or "") or error
+    for asked in journal.actions(tx, instance.uuid):
+        if asked.finished_at is None and asked.action in ACTIONS:
+            journal.finish(tx, asked.request_id, instance.uuid, deps.clock.now(), said)
+
+
+def _close(
+    tx: Tx,
+    migration: objects.Migration,
+    told: objects.StepReport,
+    status: states.Move,
+    **values: Any,  # noqa: ANN401 - columns
+) -> objects.Migration:
+    return moves.change(
+        tx,
+        migration.uuid,
+        expected={migration.status},
+        generation=migration.generation,
+        at=told.step,
+        status=status,
+        stage=None,
+        owner=None,
+        lease_until=None,
+        **values,
+    )
+
+
+def _seen(told: objects.StepReport) -> dict[str, Any]:
+    """Give what the host saw of the guest after the step."""
+    seen = {"power_state": told.power_state, "run_token": told.run_token}
+    return {name: value for name, value in seen.items() if value is not None}
+
+
+# A move that ended well has no error, whatever it met on its way.
+WELL: dict[str, Any] = dict.fromkeys(("error_code", "error_message", "failed_step", "failed_host"))
+ACTIONS = frozenset({"migrate", "resize", "confirmResize", "revertResize"})
+
+END: dict[
+    steps.End,
+    Callable[[Deps, Tx, objects.Migration, objects.StepReport, dict[str, Any]], objects.Migration],
+] = {
+    steps.End.FINISHED: finished,
+    steps.End.CONFIRMED: confirmed,
+    steps.End.REVERTED: reverted,
+    steps.End.UNDONE: undone,
+    steps.End.NEXT_HOST: next_host,
+}

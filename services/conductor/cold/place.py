@@ -1,0 +1,102 @@
+"""Finding a cold move its destination: surveyed, chosen and claimed before anything is touched."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from common import context as contexts
+from common import errors
+from common import states
+from common.db import claims
+from common.db import moves
+from common.db import servers
+from services.conductor import placement
+from services.conductor import search
+from services.conductor.cold import endings
+from services.conductor.cold import entering
+from services.conductor.cold import steps
+
+if TYPE_CHECKING:
+    from common import objects
+    from common.context import Context
+    from services.conductor.deps import Deps
+
+LOG = logging.getLogger(__name__)
+
+PREPARE = "prep_resize"
+SELECT = "select_destinations"
+SURVEY = "survey_cold_move"
+
+
+def quietly(deps: Deps, migration: objects.Migration) -> None:
+    """Place the move; what speaks against it ends in its row."""
+    contexts.adopt(contexts.admin(migration.request_id))
+    try:
+        place(deps, migration)
+    except errors.Error as refusal:
+        LOG.debug("migration %s: %s", migration.uuid, refusal)
+    except Exception:
+        LOG.exception("migration %s: not placed; it is looked at again", migration.uuid)
+
+
+def place(deps: Deps, migration: objects.Migration) -> None:
+    """Claim the best host that has not refused yet and have it prepare; or end the move."""
+    context = contexts.admin(migration.request_id)
+    at = SURVEY, migration.source
+    try:
+        with deps.database.read() as tx:
+            now = moves.get(tx, migration.uuid)
+            instance = servers.get(tx, migration.instance_uuid)
+        cold = steps.cold(now)
+        if cold.then_delete:
+            raise errors.MoveAborted("aborted: the server is deleted")
+        if not cold.disks:
+            cold = deps.compute(migration.source).survey_cold_move(context, instance, cold)
+        at = SELECT, deps.conf.host
+        looking = _search(deps, context, now, instance, cold)
+        host = looking.next()
+    except errors.StaleWrite:
+        raise
+    except errors.Error as error:
+        endings.fail(deps, migration, error, *at)
+        raise
+    _settle_on(deps, now, host, cold.replace(alternates=looking.alternates))
+
+
+def _search(
+    deps: Deps,
+    context: Context,
+    migration: objects.Migration,
+    instance: objects.Instance,
+    cold: objects.ColdMove,
+) -> search.Search:
+    """Say what is wanted of a host, and which have refused already."""
+    spec = placement.spec(
+        deps.conf,
+        instance.replace(flavor=cold.new_flavor),
+        zone=cold.zone,
+        requested_host=migration.requested_host,
+        ignore_hosts=_unwanted(deps, migration),
+    )
+    return search.Search(deps, context, spec, migration.reasons, cold.alternates)
+
+
+def _unwanted(deps: Deps, migration: objects.Migration) -> list[str]:
+    """A migration leaves its host; a resize may stay where that is allowed."""
+    stays = migration.type == states.Kind.RESIZE and deps.conf.conductor.allow_resize_to_same_host
+    return [] if stays else [migration.source]
+
+
+def _settle_on(deps: Deps, migration: objects.Migration, host: str, cold: objects.ColdMove) -> None:
+    """Have the claimed host prepare; a move that was ended meanwhile needs the claim no more."""
+    try:
+        with deps.database.write() as tx:
+            after = entering.enter(deps, tx, migration, PREPARE, destination=host, cold=cold)
+    except errors.StaleWrite:
+        with deps.database.write() as tx:
+            now = moves.get(tx, migration.uuid)
+            if now.status in states.TERMINAL and now.source != host:
+                claims.release(tx, migration.instance_uuid, host)
+        raise
+    entering.send(deps, after)

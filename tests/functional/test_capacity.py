@@ -1,0 +1,174 @@
+"""What hosts measure decides where guests go, and what they see is followed."""
+
+import contextlib
+
+import pytest
+import requests
+
+from common import context
+from common import errors
+from common import objects
+from common import states
+from services.compute.virt.simulated import world as worlds
+from tests import factories
+from tests import waiting
+
+GIB = 1 << 30
+HOSTS = ("host1", "host2", "host3")
+
+
+@pytest.fixture
+def stage(stage):
+    """Hosts that are as they were when the test ends."""
+    yield stage
+    for name in HOSTS:
+        host = stage.world.host(name)
+        host.free_bytes, host.foreign = None, []
+        told(stage, name, "disk_available_least", 200 - len(host.guests))
+
+
+def shown(stage, host):
+    """Give a host as the API shows it."""
+    answer = requests.get(f"{stage.endpoint}/v2.1/whimbrel/hosts/{host}", timeout=10)
+    assert answer.ok, answer.text
+    return answer.json()["host"]
+
+
+def told(stage, host, name, value):
+    """Wait until a host has told this of itself, and give all that it shows."""
+    found = {}
+
+    def known():
+        found.update(shown(stage, host))
+        return found[name] == value
+
+    waiting.until(known, f"{name} of {host} is {value}", 20)
+    return found
+
+
+def fill(stage, host, free):
+    """Have other data leave so many bytes of a host's disk."""
+    stage.world.host(host).free_bytes = free
+
+
+def beaten(stage):
+    """Wait until every host has reported three times."""
+    counts = {name: stage.service(name).report_count for name in HOSTS}
+    waiting.until(
+        lambda: all(stage.service(name).report_count > counts[name] + 2 for name in HOSTS),
+        "every host has reported three times",
+        20,
+    )
+
+
+def refused(stage, server, host, **more):
+    with pytest.raises(errors.NoValidHost) as caught:
+        stage.migrate(server.uuid, host, **more)
+    return str(caught.value)
+
+
+def test_copies_stay_away_from_a_disk_that_may_be_outgrown(stage):
+    """The negative number has its reason, naming the host does not help, and others are taken."""
+    there = stage.boot(requested_host="host2")
+    server = stage.boot()
+    fill(stage, "host2", GIB // 2)
+
+    host2 = told(stage, "host2", "disk_available_least", -1)
+    words = refused(stage, server, "host2", block_migration=True)
+    move = stage.migrate(server.uuid)
+
+    assert [there.uuid] == [disk["instance_uuid"] for disk in host2["usage"]["disks"]]
+    assert "DiskLeastFilter: needs 1 GB, -1 GB left for new disks" in words
+    assert ("completed", "host3") == (stage.ended(move).status, stage.move(move).destination)
+
+
+def test_new_server_stays_away_from_it_too(stage):
+    fill(stage, "host1", 0)
+    told(stage, "host1", "disk_available_least", 0)
+
+    made = stage.idle(stage.create().uuid)
+
+    assert states.Vm.ERROR == made.vm_state
+    assert "needs 1 GB, 0 GB left for new disks" in made.fault_message
+
+
+def test_guest_that_stops_by_itself_is_recorded_as_stopped(stage):
+    server = stage.boot()
+    world = stage.world
+    waiting.until(
+        lambda: (
+            [server.uuid] == [each["uuid"] for each in shown(stage, "host1")["usage"]["guests"]]
+        ),
+        "host1 has told of its guest",
+    )
+    with world.lock:
+        world.host("host1").guests[server.uuid].halt(world.clock.monotonic(), states.Power.SHUTDOWN)
+
+    waiting.until(
+        lambda: stage.server(server.uuid).vm_state == states.Vm.STOPPED, "it is recorded", 30
+    )
+
+    assert states.Power.SHUTDOWN == stage.server(server.uuid).power_state
+    assert states.Vm.ACTIVE == stage.operate(server.uuid, "start").vm_state
+
+
+def test_foreign_guests_take_room_and_may_leave_a_host_over_promised(stage):
+    """Seen at once, and nothing more goes there, until they are gone."""
+    stage.boot(memory_mb=2000)
+    stage.world.host("host1").foreign = [
+        objects.ForeignGuest(uuid="legacy", name="legacy", memory_mb=14000, vcpus=1)
+    ]
+
+    host1 = told(stage, "host1", "foreign_memory_mb", 14000)
+    small = stage.idle(stage.create(memory_mb=1).uuid)
+
+    assert ({"MEMORY_MB": 128}, 16512) == (host1["over_promised"], host1["memory_mb_used"])
+    assert ["host1 is over-promised: memory 128 MiB"] == host1["findings"]
+    assert "over-promised: memory 128 MiB" in small.fault_message
+
+    stage.world.host("host1").foreign = []
+    told(stage, "host1", "over_promised", {})
+    assert states.Vm.ACTIVE == stage.boot().vm_state
+
+
+def test_heartbeats_between_changes_carry_nothing(stage):
+    """Only a change, or the time, makes a host tell its numbers."""
+    beaten(stage)
+    before = [shown(stage, name)["updated_at"] for name in HOSTS]
+    beaten(stage)
+
+    assert before == [shown(stage, name)["updated_at"] for name in HOSTS]
+
+
+def test_audit_by_the_api_tells_what_no_record_explains(stage):
+    """And puts right what is ours."""
+    stranger = factories.instance(run_token="x")
+    with stage.world.lock:
+        stage.world.host("host2").guests[stranger.uuid] = worlds.Guest(stranger.uuid, "x", 100)
+    try:
+        waiting.until(
+            lambda: stranger.uuid in str(shown(stage, "host2")["usage"]["guests"]),
+            "host2 has told of it",
+            20,
+        )
+
+        answer = requests.post(
+            f"{stage.endpoint}/v2.1/whimbrel/hosts/host2/audit", json={}, timeout=10
+        )
+
+        assert answer.ok, answer.text
+        (found,) = answer.json()["findings"]
+        assert ("unknown", stranger.uuid, False) == (
+            found["kind"],
+            found["subject"],
+            found["repaired"],
+        )
+        assert stranger.uuid in stage.world.host("host2").guests
+    finally:
+        with stage.world.lock, contextlib.suppress(KeyError):
+            del stage.world.host("host2").guests[stranger.uuid]
+
+
+def test_audit_of_a_host_that_nobody_knows_is_refused(stage):
+    with pytest.raises(errors.HostNotFound, match="host9"):
+        stage.conductor.audit(context.admin(), "host9")

@@ -1,0 +1,99 @@
+"""What becomes of a move whose link dies while the guest is copied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from common import context
+from common import errors
+from common import states
+from tests import invariants
+from tests import stage as stages
+from tests import waiting
+
+UNDO = "rollback_live_migration_at_destination"
+# A guest of 4000 MiB takes minutes at this rate.
+SLOW = {"bandwidth": "20", "policy": "gentle"}
+LATE = 15
+IMPATIENT: dict[str, Any] = {"compute.migration_link_timeout": 3}
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory) -> Iterator[stages.Stage]:
+    """Hosts that take a link for dead after three seconds."""
+    folder = tmp_path_factory.mktemp("impatient")
+    with stages.running(folder, **IMPATIENT) as stage:
+        yield stage
+
+
+@pytest.fixture
+def stage(impatient) -> Iterator[stages.Stage]:
+    """Give empty hosts whose links are whole; every invariant must hold at the end."""
+    yield impatient
+    impatient.world.cut.clear()
+    invariants.hold(impatient)
+    impatient.clear()
+
+
+def copying(stage, server):
+    """Begin a move to host2 that cannot end, and give its id once it runs."""
+    move = stage.migrate(server.uuid, "host2", policy=SLOW)
+    waiting.until(lambda: stage.move(move).status == states.Move.RUNNING, "it runs")
+    return move
+
+
+def last_undo(stage, move):
+    """Give the last try to clean the destination."""
+    return [step for step in stage.steps(move) if step.step == UNDO][-1]
+
+
+def cleaned(stage, move):
+    """Wait until the destination has been cleaned by the conductor."""
+    waiting.until(lambda: last_undo(stage, move).state == states.StepState.DONE, "clean", LATE)
+    return last_undo(stage, move)
+
+
+def test_dead_link_ends_the_copy(stage):
+    """The move fails with the link's name, and the destination is cleaned when it answers."""
+    server = stage.boot(stages.LARGE)
+    move = copying(stage, server)
+    stage.world.plant("host2", "undo", errors.HypervisorError("not yet"))
+    stage.world.cut.add("host2")
+
+    ended = stage.ended(move)
+    undone = cleaned(stage, move)
+
+    assert (states.Move.FAILED, "link_lost") == (ended.status, ended.error_code)
+    assert "the link between host1 and host2 is dead" in ended.error_message
+    assert (2, "host2") == (undone.attempt, undone.host)
+
+
+def test_abort_over_a_dead_link(stage):
+    """It is the user's abort, whatever was needed to bring it about."""
+    server = stage.boot(stages.LARGE)
+    move = copying(stage, server)
+    stage.world.cut.add("host2")
+
+    stage.conductor.abort_migration(context.admin(), server.uuid, move)
+    ended = stage.ended(move)
+    cleaned(stage, move)
+
+    assert (states.Move.CANCELLED, "aborted by a user") == (ended.status, ended.error_message)
+
+
+def test_undo_that_is_refused_is_not_repeated(stage):
+    """A guest that runs there is for a person: the journal says so once more, and that is all."""
+    server = stage.boot(stages.LARGE)
+    move = copying(stage, server)
+    stage.world.plant("host2", "undo", errors.Conflict("it runs here"))
+    stage.world.cut.add("host2")
+
+    stage.ended(move)
+    waiting.until(lambda: last_undo(stage, move).attempt == 2, "the conductor has asked", LATE)
+    undo = last_undo(stage, move)
+
+    assert (states.StepState.FAILED, "it runs here") == (undo.state, undo.error)
+    stage.world.host("host2").files.clear()

@@ -1,0 +1,90 @@
+"""Cold moves under options of their own: each test runs services of its own."""
+
+import contextlib
+from collections.abc import Callable
+
+import pytest
+
+from common import context
+from common import errors
+from common import states
+from tests import factories
+from tests import invariants
+from tests import stage as stages
+from tests import waiting
+
+BROKEN = errors.HypervisorError("the hypervisor says no")
+LARGER = factories.flavor(
+    id="larger", name="larger", memory_mb=2 * stages.SMALL, vcpus=2, root_gb=2
+)
+
+
+@pytest.fixture
+def make_stage(tmp_path) -> Callable[..., contextlib.AbstractContextManager[stages.Stage]]:
+    """Run all services with these options while a block lasts."""
+    return lambda **options: stages.running(tmp_path, **options)
+
+
+@pytest.mark.parametrize(
+    ("host", "method"), [("host2", "undo_cold"), ("host1", "put_back"), ("host1", "power_on")]
+)
+def test_failing_undo_is_tried_again(make_stage, host, method):
+    """What fails while a failure is undone is repeated until it is done."""
+    with make_stage(**{"conductor.lease": 5}) as stage:
+        server = stage.boot()
+        stage.world.plant("host2", "assemble", BROKEN)
+        stage.world.plant(host, method, errors.HypervisorError("not now"))
+
+        move = stage.ended(stage.relocate(server.uuid, "host2", wait=False))
+
+        assert states.Move.FAILED == move.status
+        assert BROKEN.message in move.error_message
+        invariants.hold(stage)
+
+
+def test_window_confirms_by_itself(make_stage):
+    """Once the window is over nobody need confirm."""
+    with make_stage(**{"conductor.resize_confirm_window": 1}) as stage:
+        server = stage.boot()
+
+        move = stage.reached(stage.relocate(server.uuid, "host2"), states.Move.FINISHED)
+
+        assert move.confirm_at is not None
+        assert states.Move.CONFIRMED == stage.ended(move.uuid).status
+        invariants.hold(stage)
+
+
+def test_resize_may_stay_on_its_host(make_stage):
+    """Where that is allowed, and the host has room for both sizes."""
+    with make_stage(**{"conductor.allow_resize_to_same_host": True}) as stage:
+        stage.conductor.create_flavor(context.admin(), LARGER)
+        server = stage.boot()
+
+        move = stage.reached(stage.relocate(server.uuid, "host1", LARGER.id), states.Move.FINISHED)
+        stage.conductor.revert_resize(context.admin(), server.uuid)
+        stage.ended(move.uuid)
+        stage.ended(stage.relocate(server.uuid, "host1", LARGER.id, auto_confirm=True))
+
+        assert ("host1", LARGER.id) == (
+            stage.idle(server.uuid).host,
+            stage.server(server.uuid).flavor.id,
+        )
+        invariants.hold(stage)
+
+
+def test_copies_keep_to_their_limits(make_stage):
+    """With one copy at a time from a host, the second waits, its guest untouched."""
+    with make_stage(**{"conductor.max_copies_outbound": 1}) as stage:
+        first, second = stage.boot(), stage.boot()
+        held = stage.world.hold("host1", "copy")
+        one = stage.relocate(first.uuid, "host2")
+        waiting.until(held.begun.is_set, "the first copy has begun")
+        two = stage.relocate(second.uuid, "host3")
+        waiting.until(lambda: stage.move(two).stage == "resize_instance", "the second is prepared")
+
+        before = stage.move(two).status
+        held.go.set()
+
+        assert states.Move.PRE_MIGRATING == before
+        for move in (one, two):
+            assert states.Move.FINISHED == stage.reached(move, states.Move.FINISHED).status
