@@ -83,6 +83,7 @@ class Reporter:
     @_again
     def step(self, context: Context, report: objects.StepReport) -> None:
         """Tell how a step of a cold move ended."""
+        self.host_changed.set()
         self._conductor.step_ended(context, report)
 
     def post(self, progress: objects.MigrationProgress) -> objects.MigrationProgress:
