@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def group(request: Request, tx: Tx, host: str) -> None:
     """Refuse what the policy of the server's group forbids; locks the group."""
-    groups.guard(tx, request.consumer, host)
+    groups.guard(tx, request.server, host)
 
 
 def zone(request: Request, tx: Tx, host: str) -> None:

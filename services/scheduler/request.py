@@ -30,6 +30,7 @@ class Request(NamedTuple):
     requested_host: str | None
     ignored: frozenset[str]  # the source, and others that are out of the question
     tried: Mapping[str, str] = NOTHING  # host that was tried already: why it was not
+    server: str = ""  # whose group it is about; the claim may be another's
     project_id: str = ""
     extra_specs: Mapping[str, str] = NOTHING  # of the flavor
     image: Mapping[str, str] = NOTHING  # properties of the image
@@ -58,6 +59,7 @@ def read(tx: Tx, spec: objects.RequestSpec, conf: ConfigOpts, now: datetime.date
         requested_host=spec.requested_host,
         ignored=frozenset(spec.ignore_hosts),
         tried=spec.tried,
+        server=spec.instance_uuid,
         project_id=spec.project_id,
         extra_specs=spec.flavor.extra_specs,
         image=spec.image.properties if spec.image else NOTHING,

@@ -38,6 +38,7 @@ WANTED = request.Request(
     zone="nova",
     requested_host="host1",
     ignored=frozenset({"host2"}),
+    server="vm",
 )
 
 
