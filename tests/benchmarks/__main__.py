@@ -14,6 +14,7 @@ from tests.benchmarks import bus
 from tests.benchmarks import document
 from tests.benchmarks import drain
 from tests.benchmarks import figures
+from tests.benchmarks import fleet
 from tests.benchmarks import messages
 from tests.benchmarks import migration
 from tests.benchmarks import noticing
