@@ -24,6 +24,7 @@ ZONES = {"west": ["host1", "host2"], "east": ["host3", "host4"]}
 HOSTS = [host for hosts in ZONES.values() for host in hosts]
 ADMIN = context.admin()
 MOVES = 50
+SIZES = ("small", "large")
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,20 @@ def stage(cluster) -> Iterator[stages.Stage]:
     finally:
         cluster.clear()
     assert {} == cluster.everything_held()
+
+
+@pytest.fixture
+def sizes(stage) -> Iterator[list[objects.Flavor]]:
+    """Give two flavors that a server may change between."""
+    made = [
+        factories.flavor(id=name, name=name, memory_mb=64 * (number + 1))
+        for number, name in enumerate(SIZES)
+    ]
+    for flavor in made:
+        stage.conductor.create_flavor(ADMIN, flavor)
+    yield made
+    for flavor in made:
+        stage.conductor.delete_flavor(ADMIN, flavor.id)
 
 
 def aggregate(stage, hosts, **values: object) -> int:
@@ -78,21 +93,33 @@ def live(stage, server: str) -> None:
     assert states.Move.COMPLETED == move.status, move.error_message
 
 
+def cold(stage, server: str, flavor: str | None = None) -> None:
+    """Move a server anywhere, its guest off meanwhile."""
+    move = stage.ended(stage.relocate(server, flavor=flavor, auto_confirm=True))
+    assert states.Move.CONFIRMED == move.status, move.error_message
+
+
+def resize(stage, server: str) -> None:
+    """Give a server the other of two sizes, wherever there is room for it."""
+    now = stage.server(server).flavor.id
+    cold(stage, server, next(size for size in SIZES if size != now))
+
+
 # ---- zones ----
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("move", [live])
+@pytest.mark.parametrize("ways", [(live,), (resize, cold, live)])
 def test_no_move_leaves_the_zone_that_a_server_landed_in(
-    stage, move: Callable[[stages.Stage, str], None]
+    stage, sizes, ways: tuple[Callable[[stages.Stage, str], None], ...]
 ):
-    """Created with no zone and moved fifty times, it never leaves."""
-    server = boot(stage)
+    """Created with no zone, resized and migrated fifty times, it never leaves."""
+    server = boot(stage, flavor=sizes[0])
     zone = zone_of(server.host)
     been = []
-    for _ in range(MOVES):
-        move(stage, server.uuid)
+    for number in range(MOVES):
+        ways[number % len(ways)](stage, server.uuid)
         been.append(stage.idle(server.uuid).host)
 
     assert {zone} == {zone_of(host) for host in been}
