@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent import futures
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ FALLING = {
     }
     for number in range(1, 11)
 }
+FAST: Any = {"simulated.rate": 1000000.0}
 START = {"start": {"simulated.memory_mb": 200 * GB, "simulated.vcpus": 64}}
 
 
@@ -32,7 +34,7 @@ def falling(tmp_path_factory) -> Iterator[stages.Stage]:
         tmp_path_factory.mktemp("falling"),
         hosts=("start", *FALLING),
         each={**START, **FALLING},
-        **{"simulated.rate": 1000000.0},
+        **FAST,
     ) as stage:
         yield stage
 

@@ -256,8 +256,8 @@ def test_move_that_ends_while_the_line_is_read_keeps_no_other_waiting(postgres_t
         aborted, next_one = queued(tx), queued(tx)
 
     class Meanwhile(engine.Tx):
-        def tuples(self, statement):
-            found = super().tuples(statement)
+        def tuples(self, statement, values=None):
+            found = super().tuples(statement, values)
             if (aborted, "a", "b") in found:
                 with database.write() as other:
                     moves.change(other, aborted, expected={"queued"}, status="cancelled")

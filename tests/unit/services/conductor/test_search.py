@@ -37,7 +37,7 @@ def asked(stage):
 @pytest.fixture
 def search(stage, asked):
     server = stage.server(None, task_state=states.Task.SPAWNING, vm_state=states.Vm.BUILDING)
-    return Search(stage.deps, None, placement.spec(stage.deps.conf, server))
+    return Search(stage.deps, stage.context, placement.spec(stage.deps.conf, server))
 
 
 def refuse(stage, search, host):
