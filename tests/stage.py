@@ -29,6 +29,8 @@ HOSTS = ("host1", "host2", "host3")
 # A tick each second, so that what it must repair is repaired within a test.
 OPTIONS: Mapping[str, object] = {
     "conductor.tick": 1,
+    # The best host is taken; equals are still in an order of chance.
+    "scheduler.host_subset_size": 1,
     "simulated.rate": 1000.0,
     "compute.progress_interval": 0.2,
 }
