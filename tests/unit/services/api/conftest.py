@@ -42,9 +42,15 @@ class Never(futures.Executor):
 class Absent(Scheduler):
     """A scheduler that is not there, and is not waited for."""
 
-    def select_destinations(
-        self, _context: context.Context, _spec: objects.RequestSpec
-    ) -> objects.Selection:
+    def select_destinations(self, *_args: object) -> objects.Selection:
+        """Nobody answers."""
+        raise errors.NoAnswer("the scheduler did not answer")
+
+    def explain(self, *_args: object) -> list[objects.CheckResult]:
+        """Nobody answers."""
+        raise errors.NoAnswer("the scheduler did not answer")
+
+    def rank(self, *_args: object) -> list[objects.Rank]:
         """Nobody answers."""
         raise errors.NoAnswer("the scheduler did not answer")
 
