@@ -35,7 +35,7 @@ def within(stage: stages.Stage) -> bool:
 
 
 def test_no_mix_of_requests_passes_what_a_host_has(tmp_path_factory, any_database):
-    """300 GB, of which 20 are reserved: named or not, created or moved, 280 is the end."""
+    """300 GB, of which 20 are reserved: named or not, new, live or cold, 280 is the end."""
     with stages.running(
         tmp_path_factory.mktemp("big"),
         hosts=("big", "side"),
@@ -57,7 +57,9 @@ def test_no_mix_of_requests_passes_what_a_host_has(tmp_path_factory, any_databas
                 for host in ["big", None] * 4
             ]
             moved = [
-                pool.submit(attempt, stage, uuid, "big" if number % 2 else None)
+                pool.submit(
+                    attempt, stage, uuid, "big" if number % 2 else None, cold=number % 4 > 1
+                )
                 for number, uuid in enumerate(there)
             ]
             for job in made:
@@ -71,9 +73,11 @@ def test_no_mix_of_requests_passes_what_a_host_has(tmp_path_factory, any_databas
         assert within(stage)
 
 
-def attempt(stage: stages.Stage, server: str, host: str | None) -> str | None:
-    """Begin a move; one that is refused at once has none."""
+def attempt(stage: stages.Stage, server: str, host: str | None, *, cold: bool) -> str | None:
+    """Begin a live or a cold migration; one that is refused at once has none."""
     try:
+        if cold:
+            return stage.relocate(server, host, auto_confirm=True, wait=False)
         return stage.migrate(server, host, wait=False)
     except errors.Error:
         return None
