@@ -80,7 +80,9 @@ def test_a_host_that_can_take_the_guest_passes(cloud, guest):
     found = answers(cloud, guest)
 
     assert {} == fails(found)
-    assert {"RamFilter", "cpu", "storage", "disk-space", "libvirt-port", "migration-ports"} <= set(found)
+    assert {"RamFilter", "cpu", "storage", "disk-space", "libvirt-port", "migration-ports"} <= set(
+        found
+    )
     assert "port 492" in found["migration-ports"]["reason"]
 
 
