@@ -160,10 +160,8 @@ class Conductor(interface.Interface):
         """
 
     @interface.call(since="1.0", timeout=30)
-    def set_limits(
-        self, context: Context, *, max_outbound: int | None, max_inbound: int | None
-    ) -> dict[str, int]:
-        """Change how many live migrations leave and enter a host at once; gives both."""
+    def set_limits(self, context: Context, limits: dict[str, int]) -> dict[str, int]:
+        """Change how many moves or copies leave and enter a host at once; gives every limit."""
 
     @interface.call(since="1.0", timeout=30)
     def create_flavor(self, context: Context, flavor: objects.Flavor) -> objects.Flavor:

@@ -59,6 +59,17 @@ def migration(**values) -> objects.Migration:
     return _made(objects.Migration(**{**given, **values}))
 
 
+def cold_move(**values) -> objects.ColdMove:
+    """Give what hosts know of a resize from one flavor to another of a server that ran."""
+    given = {
+        "migration_uuid": ids.new(),
+        "old_flavor": flavor(id="old", name="old"),
+        "new_flavor": flavor(id="new", name="new"),
+        "was": states.Vm.ACTIVE,
+    }
+    return _made(objects.ColdMove(**{**given, **values}))
+
+
 def policy(**values) -> objects.MigrationPolicy:
     """Give a plain policy, half a second of downtime at most."""
     return _made(objects.MigrationPolicy(**{"name": "balanced", "downtime_ms": 500, **values}))

@@ -290,9 +290,11 @@ def due(tx: Tx, now: datetime.datetime) -> list[objects.Migration]:
 
 
 def position(tx: Tx, uuid: str) -> int | None:
-    """Give the place of a queued move in the line, from 1, or None when it is not queued."""
-    line = [row[0] for row in _line(tx)]
-    return line.index(uuid) + 1 if uuid in line else None
+    """Give the place of a move in the line for its slot or its copy, from 1; None in neither."""
+    for line in ([row[0] for row in _line(tx)], [move.uuid for move in copies_waiting(tx)]):
+        if uuid in line:
+            return line.index(uuid) + 1
+    return None
 
 
 def make(row: dict[str, Any]) -> objects.Migration:

@@ -13,11 +13,19 @@ if TYPE_CHECKING:
 
 _T = tables.SETTINGS
 
+# Moves at once, of and to each host; until one is set, the option of [conductor] of its name holds.
+LIMITS = ("max_outbound", "max_inbound", "max_copies_outbound", "max_copies_inbound")
+
 
 def get(tx: Tx, name: str, default: int) -> int:
     """Give the number that was set last, or the default."""
     row = tx.row(sa.select(_T.c.value).where(_T.c.name == name))
     return default if row is None else int(row["value"])
+
+
+def limits(tx: Tx, configured: object) -> dict[str, int]:
+    """Give every limit, as it was set last or as [conductor] has it."""
+    return {name: get(tx, name, getattr(configured, name)) for name in LIMITS}
 
 
 def put(tx: Tx, name: str, value: int) -> None:

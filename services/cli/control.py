@@ -10,9 +10,21 @@ from services.cli import failures
 from services.cli import find
 from services.cli import policies
 
-LIMITS: tuple[command.Column, ...] = (
-    ("outbound", command.at("limits", "max_outbound")),
-    ("inbound", command.at("limits", "max_inbound")),
+# Option of the command: the limit's name in the API, and what is counted.
+LIMITS = {
+    "outbound": ("max_outbound", "live migrations that leave a host at once"),
+    "inbound": ("max_inbound", "live migrations that enter a host at once"),
+    "copies_outbound": (
+        "max_copies_outbound",
+        "cold migrations and resizes that are copied from a host at once",
+    ),
+    "copies_inbound": (
+        "max_copies_inbound",
+        "cold migrations and resizes that are copied to a host at once",
+    ),
+}
+LIMITED: tuple[command.Column, ...] = tuple(
+    (option, command.at("limits", name)) for option, (name, _) in LIMITS.items()
 )
 
 
@@ -43,7 +55,7 @@ RESOLVED: tuple[command.Column, ...] = (
 
 
 class AbortMove(command.Act):
-    """Abort a live migration that waits or runs; the server stays where it is."""
+    """Abort a move that waits or is copied: live, cold or resize; the server stays where it is."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add which one."""
@@ -126,32 +138,37 @@ class ResolveMove(command.Show):
 
 
 class ShowLimits(command.Show):
-    """Show how many live migrations may leave and enter a host at once."""
+    """Show how many moves, and copies of cold ones, may leave and enter a host at once."""
 
     def take_action(self, parsed_args: argparse.Namespace) -> command.Shown:
-        """Ask for both limits."""
+        """Ask for the limits."""
         del parsed_args
-        return command.shown(LIMITS, self.client.get("/whimbrel/limits"))
+        return command.shown(LIMITED, self.client.get("/whimbrel/limits"))
 
 
 class SetLimits(command.Show):
-    """Change how many live migrations may leave and enter a host at once, from now on."""
+    """Change how many moves, and copies of cold ones, leave and enter a host, from now on."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the limits."""
         parser = super().get_parser(prog_name)
-        parser.add_argument("--outbound", type=int, metavar="N", help="that leave a host at once")
-        parser.add_argument("--inbound", type=int, metavar="N", help="that enter a host at once")
+        for option, (_, what) in LIMITS.items():
+            flag = f"--{option.replace('_', '-')}"
+            parser.add_argument(flag, type=int, metavar="N", help=what)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> command.Shown:
-        """Set what is given; the other stays."""
-        wanted = {"max_outbound": parsed_args.outbound, "max_inbound": parsed_args.inbound}
-        limits: api.Row = {name: value for name, value in wanted.items() if value is not None}
+        """Set what is given; the others stay."""
+        limits: api.Row = {
+            name: getattr(parsed_args, option)
+            for option, (name, _) in LIMITS.items()
+            if getattr(parsed_args, option) is not None
+        }
         if not limits:
-            raise failures.Failure("say what to change: --outbound or --inbound")
+            flags = ", ".join(f"--{option.replace('_', '-')}" for option in LIMITS)
+            raise failures.Failure(f"say what to change: {flags}")
         answer = self.client.send("PUT", "/whimbrel/limits", {"limits": limits})
-        return command.shown(LIMITS, answer.body)
+        return command.shown(LIMITED, answer.body)
 
 
 def _which(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:

@@ -7,8 +7,11 @@ import uuid
 
 from services.cli import api
 from services.cli import failures
+from services.cli import statuses
 
 NOT_FOUND = 404
+# Moves of servers that may be off.
+COLD = frozenset({"migration", "resize"})
 
 
 def server(client: api.Api, word: str) -> api.Row:
@@ -73,7 +76,8 @@ def going_on(client: api.Api, word: str) -> str:
         return f"/servers/{move['instance_uuid']}/migrations/{move['uuid']}"
     found = server(client, word)
     path = f"/servers/{found['id']}/migrations"
-    moves = client.rows(path, "migrations")
+    # Nova's list of those that go on has live ones only.
+    moves = client.rows(path, "migrations") or _cold(client, found)
     if not moves:
         raise failures.Missing(f"{found['name']} is not being moved; see: whimbrel migration list")
     return f"{path}/{moves[0]['uuid']}"
@@ -101,6 +105,16 @@ def is_uuid(word: str) -> bool:
         return str(uuid.UUID(word)) == word.lower()
     except ValueError:
         return False
+
+
+def _cold(client: api.Api, found: api.Row) -> list[api.Row]:
+    """Give the server's cold move, in a list, if it goes on."""
+    newest = client.rows("/os-migrations", "migrations", instance_uuid=found["id"])[:1]
+    return [
+        move
+        for move in newest
+        if move["migration_type"] in COLD and move["status"] not in statuses.ENDED
+    ]
 
 
 def _get(client: api.Api, path: str, key: str, word: str) -> api.Row | None:

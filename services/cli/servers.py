@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from services.cli import api
 from services.cli import command
+from services.cli import deciding
 from services.cli import explain
 from services.cli import failures
 from services.cli import find
@@ -93,6 +94,14 @@ SHOWN: tuple[command.Column, ...] = (
 )
 
 
+VERIFY = "VERIFY_RESIZE"
+# What is shown besides of a server that waits for its user.
+VERIFIED: tuple[command.Column, ...] = (
+    ("confirms_itself_at", command.at("confirm_at")),
+    ("decide", lambda server: command.Lines(server["decide"])),
+)
+
+
 class ListServers(command.List):
     """List servers: where each runs, and what is being done to it."""
 
@@ -126,8 +135,11 @@ class ShowServer(command.Show):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> command.Shown:
-        """Ask for the server."""
-        return command.shown(SHOWN, find.server(self.client, parsed_args.server))
+        """Ask for the server, and while it waits for its user for what can be decided."""
+        server = find.server(self.client, parsed_args.server)
+        if server["status"] != VERIFY:
+            return command.shown(SHOWN, server)
+        return command.shown(SHOWN + VERIFIED, deciding.asked(self.client, server))
 
 
 class CreateServer(command.Show):

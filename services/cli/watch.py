@@ -13,10 +13,8 @@ from rich import progress
 
 from services.cli import api
 from services.cli import failures
+from services.cli import statuses
 
-ENDED = frozenset({"completed", "confirmed", "reverted", "cancelled", "failed", "error"})
-# The guest is at its destination, and all of it.
-ARRIVED = frozenset({"completed", "finished", "confirming", "confirmed"})
 POLL_SECONDS = 0.4
 LINE_SECONDS = 3.0
 OUTAGE_SECONDS = 60.0
@@ -90,7 +88,9 @@ def screen(stream: TextIO) -> Screen:
     return Bar(stream) if stream.isatty() else Lines(stream)
 
 
-def follow(client: api.Api, uuid: str, stream: TextIO, until: frozenset[str] = ENDED) -> api.Row:
+def follow(
+    client: api.Api, uuid: str, stream: TextIO, until: frozenset[str] = statuses.ENDED
+) -> api.Row:
     """Show the move until it has one of the statuses; the percent never goes back."""
     shown = screen(stream)
     bell = threading.Event()
@@ -99,9 +99,9 @@ def follow(client: api.Api, uuid: str, stream: TextIO, until: frozenset[str] = E
         while True:
             move = _look(client, uuid, bell)
             percent = max(percent, int((move.get("progress") or {}).get("percent", 0)))
-            percent = 100 if move["status"] in ARRIVED else percent
+            percent = 100 if move["status"] in statuses.ARRIVED else percent
             shown.show(move, percent)
-            if move["status"] in until | ENDED:
+            if move["status"] in until | statuses.ENDED:
                 return move
             bell.wait(POLL_SECONDS)
     except KeyboardInterrupt:
@@ -129,9 +129,8 @@ def destination(move: api.Row) -> str | None:
 
 def facts(move: api.Row) -> str:
     """Say what is waited for, how much is copied, how fast; at the end, the downtime."""
-    if move["status"] in ENDED:
-        downtime = move.get("downtime_ms")
-        return "" if downtime is None else f"downtime {downtime} ms"
+    if move["status"] in statuses.ENDED | statuses.ARRIVED:
+        return _stood_still(move)
     state = move.get("progress") or {}
     parts = [
         trouble(move),
@@ -146,10 +145,19 @@ def facts(move: api.Row) -> str:
     return ", ".join(word for word in parts if word)
 
 
+def _stood_still(move: api.Row) -> str:
+    """Say how long its guest could not run: by the hypervisor's count, or off while copied."""
+    downtime = move.get("downtime_ms")
+    off = (move.get("cold") or {}).get("off_ms")
+    if downtime is not None:
+        return f"downtime {downtime} ms"
+    return "" if off is None else f"off {off} ms while it was copied"
+
+
 def trouble(move: api.Row) -> str:
     """Say what a move that has not ended waits for, if anything: a link that broke."""
     reason = move.get("error_message")
-    return f"waiting: {reason}" if reason and move["status"] not in ENDED else ""
+    return f"waiting: {reason}" if reason and move["status"] not in statuses.ENDED else ""
 
 
 def part(kind: str, state: api.Row) -> str:

@@ -71,16 +71,16 @@ def change(
         )
 
 
-def set_limits(deps: Deps, wanted: dict[str, int | None]) -> dict[str, int]:
+def set_limits(deps: Deps, wanted: dict[str, int]) -> dict[str, int]:
     """Write the limits that are given, and give all of them."""
     with deps.database.write() as tx:
         for name, value in wanted.items():
-            if value is None:
-                continue
+            if name not in settings.LIMITS:
+                raise errors.Invalid(f"{name} is no limit; there are {', '.join(settings.LIMITS)}")
             if value < 1:
                 raise errors.Invalid(f"{name} is {value}; it is 1 or more")
             settings.put(tx, name, value)
-        return {name: settings.get(tx, name, getattr(deps.conf.conductor, name)) for name in wanted}
+        return settings.limits(tx, deps.conf.conductor)
 
 
 def _going_on(deps: Deps, server: str, key: str, what: str) -> objects.Migration:

@@ -29,6 +29,7 @@ from services.conductor import ranking
 from services.conductor import resolve
 from services.conductor import servers
 from services.conductor.cold import begin as cold
+from services.conductor.cold import entering
 from services.conductor.cold import relocating
 from services.conductor.tasks.live_migrate import LiveMigrationTask
 
@@ -215,15 +216,13 @@ class Manager(grouping.Grouping, relocating.Relocating):
                 liveness.node(self._deps, tx, host)
         return audits.audit(self._deps, host)
 
-    def set_limits(
-        self, context: Context, *, max_outbound: int | None, max_inbound: int | None
-    ) -> dict[str, int]:
-        """Change the limits of the queue; more room starts who waits for it."""
+    def set_limits(self, context: Context, limits: dict[str, int]) -> dict[str, int]:
+        """Change limits of moves at once; more room starts who waits for it."""
         del context
-        wanted = {"max_outbound": max_outbound, "max_inbound": max_inbound}
-        limits = control.set_limits(self._deps, wanted)
+        after = control.set_limits(self._deps, limits)
         self._pump()
-        return limits
+        entering.begin_copies(self._deps)
+        return after
 
     def move_report(
         self,

@@ -26,7 +26,6 @@ from services.conductor.cold import steps
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from common.db.engine import Tx
     from services.conductor.deps import Deps
 
 LOG = logging.getLogger(__name__)
@@ -95,10 +94,11 @@ CARE: dict[states.Move, Callable[[Deps, objects.Migration], None]] = {
 
 def _admit(deps: Deps) -> list[objects.Migration]:
     with deps.database.write() as tx:
+        most = settings.limits(tx, deps.conf.conductor)
         admitted = moves.admit(
             tx,
-            max_outbound=_limit(deps, tx, "max_outbound"),
-            max_inbound=_limit(deps, tx, "max_inbound"),
+            max_outbound=most["max_outbound"],
+            max_inbound=most["max_inbound"],
             owner=deps.owner,
             lease_until=moving.lease(deps),
         )
@@ -106,11 +106,6 @@ def _admit(deps: Deps) -> list[objects.Migration]:
         for migration in admitted:
             journal.step(tx, _preparing(deps, migration))
     return admitted
-
-
-def _limit(deps: Deps, tx: Tx, name: str) -> int:
-    """Give a limit as an operator set it last, else as it is configured."""
-    return settings.get(tx, name, getattr(deps.conf.conductor, name))
 
 
 def _start(deps: Deps, migration: objects.Migration) -> None:

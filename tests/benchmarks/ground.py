@@ -171,10 +171,10 @@ def in_turns(ground: Ground, guest: clouds.Guest, terms: Terms, turns: int) -> T
     return found
 
 
-def ended(guest: clouds.Guest) -> dict[str, Any]:
+def ended(guest: clouds.Guest, well: str = "completed") -> dict[str, Any]:
     """Wait for the end of the guest's newest move, which must be a good one."""
     row = _settled(guest)
-    if row["status"] != "completed":
+    if row["status"] != well:
         raise RuntimeError(f"the move ended as {row['status']}: {row['error_message']}")
     return row
 

@@ -51,14 +51,16 @@ class Cloud:
         found: dict[str, Any] = answer.json()
         return found
 
-    def boot(self, name: str, host: str = "host1", flavor: str = "m1.tiny") -> Guest:
+    def boot(
+        self, name: str, host: str = "host1", flavor: str = "m1.tiny", image: str | None = None
+    ) -> Guest:
         """Create a server on a host and wait until its guest ticks."""
         flavors = {one["name"]: one["id"] for one in self.get("/flavors")["flavors"]}
         images = {one["name"]: one["id"] for one in self.get("/images")["images"]}
         body = {
             "name": name,
             "flavorRef": flavors[flavor],
-            "imageRef": images[self._variables["WHIMBREL_LAB_IMAGE"]],
+            "imageRef": images[image or self._variables["WHIMBREL_LAB_IMAGE"]],
             "networks": "auto",
             "host": host,
         }

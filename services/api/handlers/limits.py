@@ -1,4 +1,4 @@
-"""How many live migrations leave and enter a host at once."""
+"""How many live migrations, and copies of cold moves, leave and enter a host at once."""
 
 from __future__ import annotations
 
@@ -10,24 +10,13 @@ if TYPE_CHECKING:
     from services.api.calls import Call
     from services.api.route import JSON
 
-NAMES = ("max_outbound", "max_inbound")
-
 
 def show_limits(call: Call) -> JSON:
-    """Give both limits, as an operator set them last or as they are configured."""
-    configured = call.parts.conf.conductor
+    """Give every limit, as an operator set it last or as it is configured."""
     with call.parts.database.read() as tx:
-        return {
-            "limits": {name: settings.get(tx, name, getattr(configured, name)) for name in NAMES}
-        }
+        return {"limits": settings.limits(tx, call.parts.conf.conductor)}
 
 
 def update_limits(call: Call) -> JSON:
-    """Change the limits that the body has; they hold at once, for what is queued too."""
-    wanted = call.body["limits"]
-    limits = call.parts.conductor.set_limits(
-        call.context,
-        max_outbound=wanted.get("max_outbound"),
-        max_inbound=wanted.get("max_inbound"),
-    )
-    return {"limits": limits}
+    """Change the limits that the body has; they hold at once, for what waits too."""
+    return {"limits": call.parts.conductor.set_limits(call.context, call.body["limits"])}

@@ -54,6 +54,9 @@ ABORTABLE: tuple[tuple[versions.Version, frozenset[states.Move]], ...] = (
 # The guest runs, or may run, at the destination.
 HANDED_OVER = frozenset({states.Move.POSTCOPY, states.Move.POST_MIGRATING})
 
+# A live move waits for its slot, a cold one for its copy.
+WAITING = frozenset({states.Move.QUEUED, states.Move.PRE_MIGRATING})
+
 PAGED: versions.Version = (2, 59)
 
 # Query parameter of /os-migrations: the filter it is.
@@ -159,7 +162,7 @@ def show_move(call: Call, migration_id: str) -> JSON:
     with call.parts.database.read() as tx:
         move = find.any_move(tx, migration_id)
         steps = journal.steps(tx, move.uuid)
-        place = moves.position(tx, move.uuid) if move.status == states.Move.QUEUED else None
+        place = moves.position(tx, move.uuid) if move.status in WAITING else None
     return {"migration": views.whole(move, steps, place, call.parts.clock.now())}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from common.db import settings
 from services.api.schemas import parts
 from services.api.schemas.check import Schema
 from services.api.schemas.check import Schemas
@@ -71,7 +72,7 @@ LIMITS: Schemas = (
         parts.thing(
             ["limits"],
             limits={
-                **parts.thing(max_outbound=_LIMIT, max_inbound=_LIMIT),
+                **parts.thing(**dict.fromkeys(settings.LIMITS, _LIMIT)),
                 "minProperties": 1,
             },
         ),

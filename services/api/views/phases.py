@@ -1,4 +1,4 @@
-"""How long each phase of a live migration took, read from its journal."""
+"""How long each phase of a move took, read from its journal."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from typing import TYPE_CHECKING
 
 from common import states
+from common.db import moves
 from services.api.views import fields
 
 if TYPE_CHECKING:
@@ -20,18 +21,19 @@ if TYPE_CHECKING:
 
     Moment = datetime.datetime
     Steps = Sequence[objects.MigrationStep]
+    Phases = tuple[tuple[str, Callable[[objects.Migration, Steps], Moment | None]], ...]
 
 DECISION = "decide_"
 LAST_CHECK = "check_can_live_migrate_source"
 
 
 def durations(move: objects.Migration, steps: Steps, now: Moment) -> dict[str, int] | None:
-    """Give the milliseconds of each phase that began, and of the whole; None for other kinds.
+    """Give the milliseconds of each phase that began, and of the whole; None without a beginning.
 
     A phase ends where the next one begins, the last one with the move, or now
     while it goes on. Their sum is the total, but for hosts' clocks.
     """
-    if move.type != states.Kind.LIVE or move.created_at is None:
+    if move.created_at is None:
         return None
     end = move.finished_at or now
     begun = list(_begun(move, steps))
@@ -48,8 +50,8 @@ def decisions(steps: Steps) -> list[dict[str, Any]]:
 
 
 def _begun(move: objects.Migration, steps: Steps) -> Iterator[tuple[str, Moment]]:
-    """Give each phase that began, with when, in the order of PHASES."""
-    for name, find in PHASES:
+    """Give each phase that began, with when, in the order of its table."""
+    for name, find in LIVE if move.type == states.Kind.LIVE else COLD:
         moment = find(move, steps)
         if moment is not None:
             yield name, moment
@@ -78,18 +80,55 @@ def _first(name: str) -> Callable[[objects.Migration, Steps], Moment | None]:
     return find
 
 
+def _done(name: str) -> Callable[[objects.Migration, Steps], Moment | None]:
+    """Make the reader of when a step ended well last."""
+
+    def find(_move: objects.Migration, steps: Steps) -> Moment | None:
+        ends = [
+            step.finished_at
+            for step in steps
+            if step.step == name and step.state == states.StepState.DONE
+        ]
+        return ends[-1] if ends else None
+
+    return find
+
+
+def _off(move: objects.Migration, steps: Steps) -> Moment | None:
+    """Give when the guest was off: so long before its copy ended."""
+    ended = _done(moves.COPY)(move, steps)
+    if ended is None or move.cold is None or move.cold.off_ms is None:
+        return None
+    return ended - datetime.timedelta(milliseconds=move.cold.off_ms)
+
+
 def _starts(name: str, steps: Iterable[objects.MigrationStep]) -> Iterator[Moment]:
     return (step.started_at for step in steps if step.step == name)
 
 
 # Phase: when it began. The words are those of the status.
-PHASES: tuple[tuple[str, Callable[[objects.Migration, Steps], Moment | None]], ...] = (
+LIVE: Phases = (
     ("accepted", _created),
     ("queued", _checked),
     ("preparing", _first("pre_live_migration")),
     ("running", _first("migrate")),
     ("post-migrating", _first("post_live_migration_at_destination")),
     ("rolling-back", _first("rollback_live_migration_at_destination")),
+)
+
+
+# Of a cold move. The guest is off from `off` to the end of `finishing`.
+COLD: Phases = (
+    ("accepted", _created),
+    ("preparing", _first("prep_resize")),
+    ("waiting", _done("prep_resize")),
+    ("copying", _first(moves.COPY)),
+    ("off", _off),
+    ("finishing", _first("finish_resize")),
+    ("undoing", _first("undo_resize")),
+    ("finished", _done("finish_resize")),
+    ("confirming", _first("confirm_resize")),
+    ("reverting", _first("revert_resize")),
 )
 
 

@@ -69,7 +69,14 @@ def finished(
     window = deps.conf.conductor.resize_confirm_window
     confirm_at = deps.clock.now() + datetime.timedelta(seconds=window) if window else None
     return _close(
-        tx, migration, told, states.Move.FINISHED, **WELL, confirm_at=confirm_at, **values
+        tx,
+        migration,
+        told,
+        states.Move.FINISHED,
+        **WELL,
+        confirm_at=confirm_at,
+        progress=_all(migration.progress),
+        **values,
     )
 
 
@@ -150,6 +157,13 @@ def next_host(
         owner=deps.owner,
         lease_until=moving.lease(deps),
     )
+
+
+def _all(last: objects.MigrationProgress | None) -> objects.MigrationProgress | None:
+    """Give the last progress of a copy that is whole."""
+    if last is None:
+        return None
+    return last.replace(percent=100, disk_processed=last.disk_total, disk_remaining=0, eta_ms=0)
 
 
 def cause(migration: objects.Migration) -> str:

@@ -76,8 +76,9 @@ def begin_copies(deps: Deps) -> None:
     """Begin the copy of every cold move that waits for it, as far as the limits allow."""
     begun = []
     with deps.database.write() as tx:
+        most = settings.limits(tx, deps.conf.conductor)
         for migration in moves.admit_copies(
-            tx, limit(deps, tx, "max_copies_outbound"), limit(deps, tx, "max_copies_inbound")
+            tx, most["max_copies_outbound"], most["max_copies_inbound"]
         ):
             after = moves.change(
                 tx,
@@ -94,11 +95,6 @@ def begin_copies(deps: Deps) -> None:
             begun.append(after)
     for migration in begun:
         send(deps, migration)
-
-
-def limit(deps: Deps, tx: Tx, name: str) -> int:
-    """Give a limit as an operator set it last, else as it is configured."""
-    return settings.get(tx, name, getattr(deps.conf.conductor, name))
 
 
 def send(deps: Deps, migration: objects.Migration) -> None:

@@ -7,6 +7,7 @@ from common import errors
 # A code never changes once released: clients decide by it. New ones are added here.
 CODES = {
     "action_not_found",
+    "aggregate_not_found",
     "bad_image",
     "bridge_missing",
     "bus_down",
@@ -17,6 +18,8 @@ CODES = {
     "exists",
     "flavor_not_found",
     "forbidden",
+    "group_not_found",
+    "group_policy",
     "guest_not_found",
     "host_not_found",
     "host_unsuitable",
@@ -45,8 +48,10 @@ CODES = {
     "unauthorized",
     "unavailable",
     "unreachable",
+    "unresolved",
     "wrong_architecture",
     "wrong_state",
+    "zone_conflict",
 }
 
 KINDS = [

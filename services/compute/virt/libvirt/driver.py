@@ -262,7 +262,7 @@ class Driver(moves.ColdMoves, driver.Driver):
             pid = guests.pid(domain) if domain is not None and domain.isActive() else None
         if pid is None:
             return 0
-        return silence.let_go(pid, f"QEMU of server {uuid} on {self._here.host}")
+        return silence.let_go(pid, f"QEMU of server {uuid} on {self._here.host}", self._here.ports)
 
     def traffic(self, uuid: str) -> frozenset[streams.Stream]:
         """Count what went over the guest's migration streams, as the kernel knows it."""

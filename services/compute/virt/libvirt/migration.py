@@ -155,7 +155,7 @@ class Migration:
         with trouble.told(f"look at the streams of server {uuid}"):
             domain = guests.find(opened, uuid)
             pid = guests.pid(domain) if domain is not None else None
-        return frozenset() if pid is None else streams.migrating(pid)
+        return frozenset() if pid is None else streams.migrating(pid, self._here.ports)
 
     def cut_off(self, uuid: str) -> int:
         """End the streams of a move that still copies; WrongState in post-copy."""
@@ -165,7 +165,7 @@ class Migration:
             if domain is None or guests.halved(domain):
                 raise errors.WrongState(f"no move of server {uuid} copies from {self._here.host}")
             pid = guests.pid(domain)
-        return 0 if pid is None else streams.end(streams.migrating(pid), pid)
+        return 0 if pid is None else streams.end(streams.migrating(pid, self._here.ports), pid)
 
     def leave(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> None:
         """Remove definition and local disks of a guest that went; Conflict when it runs here."""
@@ -307,7 +307,7 @@ class Migration:
         with trouble.told(f"end the dead stream of server {uuid}"):
             domain = opened.lookupByUUIDString(uuid)
             pid = guests.pid(domain)
-            if pid is not None and streams.end(streams.migrating(pid), pid):
+            if pid is not None and streams.end(streams.migrating(pid, self._here.ports), pid):
                 return
             try:
                 domain.abortJobFlags(libvirt.VIR_DOMAIN_ABORT_JOB_POSTCOPY)

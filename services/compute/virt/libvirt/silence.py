@@ -11,15 +11,15 @@ from services.compute.virt.libvirt import streams
 SILENCE = 2.0
 
 
-def let_go(pid: int, name: str) -> int:
+def let_go(pid: int, name: str, ports: range) -> int:
     """End the streams of a QEMU over which nothing goes; gives how many there were.
 
     WrongState, ending nothing, when QEMU cannot answer libvirt: only its old
     stream can bring the page that it waits for, once TCP takes it up again.
     """
-    held, before = monitor.held(pid), streams.migrating(pid)
+    held, before = monitor.held(pid), streams.migrating(pid, ports)
     native.Queue[None]().get(SILENCE)
-    silent = before & streams.migrating(pid)
+    silent = before & streams.migrating(pid, ports)
     if before and not silent:
         return 0
     if held is not None and held == monitor.held(pid):

@@ -23,7 +23,7 @@ LOG = log.getLogger(__name__)
 
 # Where libvirt's daemons listen, by the scheme in which they talk to each other.
 PORTS = {"tcp": 16509, "tls": 16514, "ssh": 22}
-# libvirt gives incoming moves these ports unless qemu.conf says otherwise.
+# libvirt gives incoming guests these ports unless qemu.conf says otherwise.
 MIGRATION = range(49152, 49216)
 LIMIT = 10.0
 COUNTED = re.compile(r"\bbytes_(?:acked|received):(\d+)")
@@ -37,10 +37,9 @@ class Stream(NamedTuple):
     remote: str
     moved: int = 0
 
-    @property
-    def migrates(self) -> bool:
-        """Whether one of its ends is a port of incoming moves."""
-        return any(_port(end) in MIGRATION for end in (self.local, self.remote))
+    def migrates(self, ports: range) -> bool:
+        """Tell whether one of its ends is a port of incoming guests."""
+        return any(_port(end) in ports for end in (self.local, self.remote))
 
 
 def answers(address: str, scheme: str, timeout: float) -> bool:
@@ -56,9 +55,9 @@ def answers(address: str, scheme: str, timeout: float) -> bool:
     return any(_connects(family, kind, place, timeout) for family, kind, _n, _c, place in found)
 
 
-def migrating(pid: int) -> frozenset[Stream]:
+def migrating(pid: int, ports: range) -> frozenset[Stream]:
     """Give the migration streams of a QEMU; two looks are equal when nothing went over between."""
-    return frozenset(stream for stream in parse(_ss("-OHtnpi"), pid) if stream.migrates)
+    return frozenset(stream for stream in parse(_ss("-OHtnpi"), pid) if stream.migrates(ports))
 
 
 def end(doomed: Iterable[Stream], pid: int) -> int:

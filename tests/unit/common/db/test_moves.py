@@ -21,6 +21,18 @@ def queued(tx, source: str = "a", destination: str = "b", **values) -> str:
     return moves.create(tx, made).uuid
 
 
+def prepared(tx, source: str = "a", destination: str = "b", **values) -> str:
+    """Write a cold move that waits for its copy, and give its uuid."""
+    given = {"type": "resize", "status": "pre-migrating", "stage": moves.COPY, **values}
+    made = factories.migration(source=source, destination=destination, **given)
+    return moves.create(tx, made).uuid
+
+
+def copies(tx, outbound: int = 1, inbound: int = 1) -> list[str]:
+    """Give the moves whose copy may begin."""
+    return [move.uuid for move in moves.admit_copies(tx, outbound, inbound)]
+
+
 def admit(tx, limit: int = 1) -> list[str]:
     """Admit with the same limit for both directions, and give the uuids."""
     return [move.uuid for move in moves.admit(tx, limit, limit, "conductor", LEASE)]
@@ -268,3 +280,64 @@ def test_move_that_ends_while_the_line_is_read_keeps_no_other_waiting(postgres_t
     database.close()
 
     assert [next_one] == admitted
+
+
+class TestCopies:
+    """Cold moves wait for their copy in a line of their own."""
+
+    def test_limits_hold_for_source_and_destination(self, database):
+        """What is chosen in the same look counts, and who waits holds up nobody else."""
+        with database.write() as tx:
+            first = prepared(tx, "a", "b")
+            prepared(tx, "a", "c")
+            prepared(tx, "d", "b")
+            other = prepared(tx, "d", "e")
+
+            assert [first, other] == copies(tx)
+
+    def test_running_copies_count(self, database):
+        with database.write() as tx:
+            prepared(tx, "a", "b", status="migrating")
+            waiting = prepared(tx, "a", "c")
+
+            assert [] == copies(tx)
+            assert [waiting] == copies(tx, outbound=2)
+
+    def test_live_moves_do_not_count(self, database):
+        with database.write() as tx:
+            queued(tx, "a", "b")
+            admit(tx)
+            waiting = prepared(tx, "a", "b")
+
+            assert [waiting] == copies(tx)
+
+    @pytest.mark.parametrize("values", [{"stage": "prep_resize"}, {"status": "finished"}])
+    def test_only_what_is_prepared_waits(self, database, values):
+        with database.write() as tx:
+            prepared(tx, **values)
+
+            assert [] == moves.copies_waiting(tx)
+
+    def test_places_are_counted_from_one(self, database):
+        with database.write() as tx:
+            first, second = prepared(tx), prepared(tx, "x", "y")
+
+            assert [1, 2] == [moves.position(tx, uuid) for uuid in (first, second)]
+
+
+@pytest.mark.parametrize(
+    ("status", "seconds", "is_due"),
+    [
+        ("finished", -1, True),
+        ("finished", 0, True),
+        ("finished", 1, False),
+        ("finished", None, False),
+        ("confirming", -1, False),
+    ],
+)
+def test_a_finished_move_confirms_itself_when_its_time_has_come(database, status, seconds, is_due):
+    at = None if seconds is None else NOW + datetime.timedelta(seconds=seconds)
+    with database.write() as tx:
+        uuid = prepared(tx, status=status, stage=None, confirm_at=at)
+
+        assert ([uuid] if is_due else []) == [move.uuid for move in moves.due(tx, NOW)]

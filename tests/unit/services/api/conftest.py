@@ -13,6 +13,7 @@ import werkzeug.test
 
 from common import clock as clocks
 from common import context
+from common import errors
 from common import images
 from common import objects
 from common import policy
@@ -36,6 +37,22 @@ class Never(futures.Executor):
 
     def submit(self, *_args: object, **_kwargs: object) -> futures.Future[Any]:
         return futures.Future()
+
+
+class Absent(Scheduler):
+    """A scheduler that is not there, and is not waited for."""
+
+    def select_destinations(self, *_args: object) -> objects.Selection:
+        """Nobody answers."""
+        raise errors.NoAnswer("the scheduler did not answer")
+
+    def explain(self, *_args: object) -> list[objects.CheckResult]:
+        """Nobody answers."""
+        raise errors.NoAnswer("the scheduler did not answer")
+
+    def rank(self, *_args: object) -> list[objects.Rank]:
+        """Nobody answers."""
+        raise errors.NoAnswer("the scheduler did not answer")
 
 
 class Api:
@@ -151,7 +168,7 @@ def api(tmp_path, empty, options, clock) -> Iterator[Api]:
     fill(store, tmp_path)
     database = engine.Database(url, clock=clock)
     bus = Bus(conf)
-    conductor = Manager(Deps(conf, database, bus, bus.client(Scheduler), clock, Never(), "1"))
+    conductor = Manager(Deps(conf, database, bus, Absent(), clock, Never(), "1"))
     parts = calls.Parts(
         conf, database, conductor, images.Store(str(store)), policy.Policy(conf), clock
     )

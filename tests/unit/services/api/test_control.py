@@ -86,7 +86,8 @@ class TestChange:
     @pytest.mark.parametrize("status", ["accepted", "queued"])
     def test_policy_of_a_waiting_move_is_changed(self, api, server, status):
         """The answer has all of it, and the row too; its other fields stay."""
-        move = api.move(server, status=status, policy=factories.policy(on_timeout="pause"))
+        policy = factories.policy(on_timeout="pause", allow_paused=True)
+        move = api.move(server, status=status, policy=policy)
         body = {"whimbrel:policy": {"downtime_ms": 900, "bandwidth": "32"}}
 
         shown = api.post(action(move), body, "2.22")["policy"]
@@ -123,19 +124,24 @@ class TestChange:
         assert "it is failed already" in api.refuse("POST", action(move), body, 400, "2.22")
 
 
+LIMITS = {"max_outbound": 3, "max_inbound": 2, "max_copies_outbound": 2, "max_copies_inbound": 2}
+
+
 class TestLimits:
     @pytest.fixture
     def options(self):
         return {"conductor.max_outbound": 3}
 
     def test_limits_are_those_of_the_configuration_until_they_are_set(self, api):
-        assert {"limits": {"max_outbound": 3, "max_inbound": 2}} == api.get("/whimbrel/limits")
+        assert {"limits": LIMITS} == api.get("/whimbrel/limits")
 
     def test_limits_are_set_one_by_one(self, api):
         """What the body does not name stays."""
-        answer = api.ask("PUT", "/whimbrel/limits", {"limits": {"max_inbound": 7}})
+        wanted = {"max_inbound": 7, "max_copies_outbound": 1}
 
-        assert {"limits": {"max_outbound": 3, "max_inbound": 7}} == answer.json
+        answer = api.ask("PUT", "/whimbrel/limits", {"limits": wanted})
+
+        assert {"limits": {**LIMITS, **wanted}} == answer.json
         assert answer.json == api.get("/whimbrel/limits")
 
     @pytest.mark.parametrize("value", [0, 101, "7", True, None, 1.5])

@@ -35,12 +35,26 @@ def test_server_that_does_not_move_cannot_be_stopped(api, whimbrel, server):
     """Nothing is asked of a migration that ended long ago."""
     api.answer("GET", "/servers/detail", {"servers": [server]})
     api.answer("GET", PATH, {"migrations": []})
+    ended = {"uuid": MOVE, "migration_type": "resize", "status": "confirmed"}
+    api.answer("GET", "/os-migrations", {"migrations": [ended]})
 
     typed = whimbrel("migration", "abort", "tern")
 
     assert 1 == typed.status
     assert "tern is not being moved" in typed.err
     assert [] == api.of("DELETE")
+
+
+def test_cold_move_is_aborted_by_the_name_of_its_server(api, whimbrel, server):
+    """Nova's list of what goes on has live moves only."""
+    api.answer("GET", "/servers/detail", {"servers": [server]})
+    api.answer("GET", PATH, {"migrations": []})
+    going_on = {"uuid": MOVE, "migration_type": "resize", "status": "migrating"}
+    api.answer("GET", "/os-migrations", {"migrations": [going_on]})
+    api.answer("DELETE", f"{PATH}/{MOVE}", None, status=202)
+
+    assert 0 == whimbrel("migration", "abort", "tern").status
+    assert [f"{PATH}/{MOVE}"] == [asked.path for asked in api.of("DELETE")]
 
 
 def test_force_complete_is_novas_action(tern, api, whimbrel):
@@ -111,19 +125,24 @@ def test_value_may_have_any_character():
     assert ("a", "b=c") == policies.field("a=b=c")
 
 
+LIMITS = {"max_outbound": 2, "max_inbound": 4, "max_copies_outbound": 1, "max_copies_inbound": 3}
+SHOWN = {"outbound": 2, "inbound": 4, "copies_outbound": 1, "copies_inbound": 3}
+
+
 class TestLimits:
     def test_limits_are_shown(self, api, whimbrel):
-        api.answer("GET", "/whimbrel/limits", {"limits": {"max_outbound": 2, "max_inbound": 4}})
+        api.answer("GET", "/whimbrel/limits", {"limits": LIMITS})
 
-        assert {"outbound": 2, "inbound": 4} == whimbrel("limits", "show", "-f", "json").json
+        assert SHOWN == whimbrel("limits", "show", "-f", "json").json
 
     def test_only_what_is_given_is_set(self, api, whimbrel):
-        api.answer("PUT", "/whimbrel/limits", {"limits": {"max_outbound": 2, "max_inbound": 9}})
+        api.answer("PUT", "/whimbrel/limits", {"limits": {**LIMITS, "max_inbound": 9}})
 
-        typed = whimbrel("limits", "set", "--inbound", "9", "-f", "json")
+        typed = whimbrel("limits", "set", "--inbound", "9", "--copies-outbound", "1", "-f", "json")
 
-        assert {"outbound": 2, "inbound": 9} == typed.json
-        assert [{"limits": {"max_inbound": 9}}] == [asked.body for asked in api.of("PUT")]
+        assert {**SHOWN, "inbound": 9} == typed.json
+        wanted = {"max_inbound": 9, "max_copies_outbound": 1}
+        assert [{"limits": wanted}] == [asked.body for asked in api.of("PUT")]
 
     def test_nothing_to_set_is_an_error(self, api, whimbrel):
         assert 1 == whimbrel("limits", "set").status

@@ -2,6 +2,7 @@ import io
 
 from common import states
 from services.cli import api as apis
+from services.cli import statuses
 from services.cli import watch
 
 MOVE = {"status": "running", "source_compute": "a", "dest_compute": "b"}
@@ -9,7 +10,7 @@ MOVE = {"status": "running", "source_compute": "a", "dest_compute": "b"}
 
 def test_the_statuses_that_end_are_the_products():
     """The CLI knows no other room, but must not wait for what is over."""
-    assert {str(status) for status in states.TERMINAL} == watch.ENDED
+    assert {str(status) for status in states.TERMINAL} == statuses.ENDED
 
 
 def test_percent_never_goes_back(api):

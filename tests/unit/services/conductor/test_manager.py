@@ -172,7 +172,7 @@ def test_test_file_of_a_move_that_starts_goes_with_its_preparation(stage, checke
 
 def test_test_file_of_a_move_that_waits_goes_now(stage, checked):
     """It holds a port open, and the line may be long."""
-    stage.manager.set_limits(context.admin(), max_outbound=1, max_inbound=1)
+    stage.manager.set_limits(context.admin(), {"max_outbound": 1, "max_inbound": 1})
     migrate(stage, stage.server(), wait=True)
 
     move = migrate(stage, stage.server(), wait=True)
@@ -193,7 +193,7 @@ def test_test_file_goes_when_the_source_refuses(stage, checked):
 
 def test_lost_clean_up_of_the_test_file_stops_nothing(stage, checked):
     """The move waits its turn all the same."""
-    stage.manager.set_limits(context.admin(), max_outbound=1, max_inbound=1)
+    stage.manager.set_limits(context.admin(), {"max_outbound": 1, "max_inbound": 1})
     migrate(stage, stage.server(), wait=True)
     stage.everybody.answers["host2", CLEANUP] = silent
 

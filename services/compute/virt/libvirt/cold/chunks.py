@@ -15,8 +15,9 @@ from services.compute.virt.cold import CHUNK
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Bytes that are read and sent at once; libvirt's streams take a quarter of a MiB a message.
-PIECE = 1 << 20
+# Bytes that are read, summed up and sent at once: what one message of libvirt's streams
+# carries. Of a larger piece a little would be left over, which costs a message of its own.
+PIECE = 262_120
 _ZEROS = memoryview(bytes(PIECE))
 
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 LOG = log.getLogger(__name__)
 
-MESSAGE = 262_120  # bytes that one message of a stream carries
 SPARSE = libvirt.VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM
 # Seconds between keepalive messages, and how many may stay unanswered.
 KEEPALIVE = (3, 3)
@@ -136,10 +135,8 @@ def _chunk(
 
 
 def _all(stream: libvirt.virStream, piece: bytes) -> None:
-    rest = memoryview(piece)
-    while rest:
-        taken = stream.send(bytes(rest[:MESSAGE]))
-        rest = rest[taken:]
+    while piece:
+        piece = piece[stream.send(piece) :]
 
 
 def _abort(stream: libvirt.virStream) -> None:

@@ -99,8 +99,8 @@ def test_clocks_that_differ_make_no_negative_time():
     assert 0 == found["queued"]
 
 
-def test_other_moves_have_no_phases():
-    assert phases.durations(move("finished", type="resize"), [], at(1)) is None
+def test_move_that_was_never_written_has_no_phases():
+    assert phases.durations(factories.migration(), [], at(1)) is None
 
 
 @pytest.mark.parametrize(
@@ -131,3 +131,59 @@ def test_decisions_are_told_with_reason_and_numbers(details, reason, inputs):
             "inputs": inputs,
         }
     ] == phases.decisions(rows)
+
+
+MOVED = (
+    ("prep_resize", 1, 3),
+    ("resize_instance", 5, 15),
+    ("finish_resize", 15.5, 17),
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "ended", "rows", "found"),
+    [
+        ("accepted", None, (), {"accepted": 99000}),
+        ("pre-migrating", None, MOVED[:1], {"preparing": 2000, "waiting": 96000}),
+        (
+            "finished",
+            None,
+            MOVED,
+            {
+                "preparing": 2000,
+                "waiting": 2000,
+                "copying": 7000,
+                "off": 3500,
+                "finishing": 1500,
+                "finished": 82000,
+            },
+        ),
+        (
+            "confirmed",
+            22,
+            (*MOVED, ("confirm_resize", 20, 22)),
+            {"finishing": 1500, "finished": 3000, "confirming": 2000, "total": 22000},
+        ),
+        (
+            "reverted",
+            24,
+            (*MOVED, ("revert_resize", 20, 21), ("finish_revert_resize", 21, 24)),
+            {"finished": 3000, "reverting": 4000},
+        ),
+        (
+            "failed",
+            9,
+            (MOVED[0], ("resize_instance", 5, None), ("undo_resize", 7, 8)),
+            {"copying": 2000, "undoing": 2000, "total": 9000},
+        ),
+    ],
+)
+def test_phases_of_a_cold_move_tell_how_long_its_guest_was_off(status, ended, rows, found):
+    """It is off from `off` to the end of `finishing`."""
+    of = move(status, ended, type="resize", cold=factories.cold_move(off_ms=3000))
+
+    told = phases.durations(of, steps(of, *rows), at(99))
+
+    assert told is not None
+    assert found == {name: told[name] for name in found}
+    assert told["total"] == sum(took for name, took in told.items() if name != "total")

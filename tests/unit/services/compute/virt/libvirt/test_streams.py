@@ -13,12 +13,19 @@ FIN-WAIT-1 0 85 198.51.100.11:44124 198.51.100.12:16509
 
 def test_only_migration_streams_of_the_guest_are_meant():
     """Its network disks, and other guests, keep theirs."""
-    found = [stream for stream in streams.parse(LISTING, 77) if stream.migrates]
+    found = [stream for stream in streams.parse(LISTING, 77) if stream.migrates(streams.MIGRATION)]
 
     assert [
         streams.Stream("198.51.100.11:42000", "198.51.100.12:49152"),
         streams.Stream("[2001:db8::1]:49153", "[2001:db8::2]:42000"),
     ] == found
+
+
+def test_incoming_guests_may_have_other_ports():
+    """The range is that of the configuration."""
+    (found,) = (one for one in streams.parse(LISTING, 77) if one.migrates(range(10800, 10810)))
+
+    assert "198.51.100.12:10809" == found.remote
 
 
 def test_bytes_of_both_directions_are_counted():
@@ -35,7 +42,9 @@ def test_bytes_of_both_directions_are_counted():
 
 def test_process_without_streams_loses_none():
     """A guest whose stream is gone already is left alone."""
-    assert 0 == streams.end(streams.migrating(2**22 + 1), 2**22 + 1)
+    nobody = 2**22 + 1
+
+    assert 0 == streams.end(streams.migrating(nobody, streams.MIGRATION), nobody)
 
 
 def test_only_who_listens_answers(monkeypatch):
