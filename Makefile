@@ -48,7 +48,7 @@ bench: setup ## measure: tables, JSON under .cache/bench; ONLY="idle drain" for 
 	@$(BIN)/python -m tests.benchmarks $(ONLY) $(if $(WRITE),--write)
 
 scale: setup ## simulated hosts on a real broker and database: HOSTS= TOPOLOGY= PARTS= MOVES= MINUTES= (root)
-	@$(BIN)/python -W ignore -m deploy.scale $(foreach word,HOSTS TOPOLOGY PARTS MOVES MINUTES,$(if $($(word)),--$(shell echo $(word) | tr A-Z a-z) $($(word))))
+	@$(BIN)/python -W ignore -m deploy.scale $(foreach word,HOSTS TOPOLOGY PARTS CONDUCTORS SCHEDULERS MOVES MINUTES,$(if $($(word)),--$(shell echo $(word) | tr A-Z a-z) $($(word))))
 
 lab: setup ## start the lab of two hosts; deploy/lab/lab down ends it (root)
 	@deploy/lab/lab up --hosts 2

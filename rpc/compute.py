@@ -110,7 +110,8 @@ class Compute(interface.Interface):
         Steps are Nova's: prep_resize, resize_instance, finish_resize,
         confirm_resize, revert_resize, finish_revert_resize, and for a move
         that failed undo_resize at its destination and restore_instance at its
-        source. A step that is done already is reported again.
+        source; settle_resize lets a destination forget how to undo a confirmed
+        one, and is not reported. A step that is done already is reported again.
         """
 
     @interface.call(since="1.0", timeout=600)

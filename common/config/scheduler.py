@@ -70,6 +70,14 @@ OPTIONS: list[cfg.Opt] = [
         help="Choose at random among so many of the best hosts, so that requests at the same time "
         "do not all try the same one. 1 always takes the best.",
     ),
+    cfg.FloatOpt(
+        "host_subset_margin",
+        default=0.1,
+        min=0.0,
+        help="Points that a host may have less than the best and be chosen in its place; a weigher "
+        "gives 0..1 times its multiplier. 0 chooses among equals only; so much that it exceeds the "
+        "sum of all multipliers chooses among the best host_subset_size, whatever their points.",
+    ),
     cfg.IntOpt(
         "alternates",
         default=3,

@@ -19,6 +19,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--topology", type=Path, default=run.THOUSAND, help="default: %(default)s")
     top.add_argument("--hosts", type=int, default=0, help="default: as many as the topology says")
     top.add_argument("--parts", type=int, default=1, help="processes of the fleet (default: 1)")
+    top.add_argument("--conductors", type=int, default=1, help="processes of it (default: 1)")
+    top.add_argument("--schedulers", type=int, default=1, help="processes of it (default: 1)")
     top.add_argument("--minutes", type=float, default=1.0, help="of heartbeats alone (default: 1)")
     top.add_argument("--moves", type=int, default=100, help="guests to build and move")
     top.add_argument("--name", default="scale", help="of the folder under /var/lib/whimbrel-lab")
@@ -49,6 +51,8 @@ def main() -> int:
         moves=args.moves,
         name=args.name,
         settings=tuple(args.set),
+        conductors=args.conductors,
+        schedulers=args.schedulers,
     )
     try:
         run.check(order)

@@ -1,4 +1,4 @@
-"""What a scale run measures: RabbitMQ, PostgreSQL, one of each service, and the fleet.
+"""What a scale run measures: RabbitMQ, PostgreSQL, one or more of each service, and the fleet.
 
 All are processes of this machine, on its loopback, started as in a lab and
 ended as one: `deploy/lab/lab down --name scale` takes away what a killed run left.
@@ -68,6 +68,8 @@ class Wish:
     parts: int = 1
     name: str = "scale"
     settings: tuple[str, ...] = ()
+    conductors: int = 1
+    schedulers: int = 1
 
 
 class Cluster:
@@ -108,10 +110,30 @@ class Cluster:
         self.image()
         for service in ("conductor", "scheduler", "api"):
             services.start(self.plan, CONTROLLER, service)
+        self.more("conductor", self.wish.conductors)
+        self.more("scheduler", self.wish.schedulers)
         services.wait_ready(self.plan, CONTROLLER, "api")
-        waiting.until(lambda: not api.down(self.endpoint, []), READY, "conductor and scheduler up")
-        self.say("conductor, scheduler and API are up")
+        waiting.until(self.all_up, READY, "every conductor and scheduler up")
+        self.say("conductors, schedulers and API are up")
         self.fleet()
+
+    def more(self, service: str, count: int) -> None:
+        """Start all of a service but the first, each with a name of its own."""
+        for number in range(2, count + 1):
+            name = f"{service}{number}"
+            path = self.plan.root / "config" / f"{name}.conf"
+            path.touch(mode=0o600)
+            path.write_text(services.render(services.options(self.plan, name, service)))
+            argv = [services.program(services.PROGRAMS[service]), "--config-file", str(path)]
+            self.launch(name, service, argv)
+
+    def all_up(self) -> bool:
+        """Whether every conductor and scheduler has reported."""
+        if api.down(self.endpoint, []):
+            return False
+        rows = api.call(self.endpoint, "GET", "/v2.1/os-services")["services"]
+        up = [row for row in rows if row["state"] == "up" and row["binary"] in api.SERVICES[:2]]
+        return len(up) == self.wish.conductors + self.wish.schedulers
 
     def fleet(self) -> None:
         """Start the fleet's processes, and return when every host has reported."""
@@ -169,10 +191,12 @@ class Cluster:
         names = [path.stem.rpartition("-") for path in (self.plan.root / "run").glob("*.json")]
         places = [(host, service) for host, _, service in names if service not in THROWN_AWAY]
         # A host that ends makes an end of what it is telling the conductor.
-        self._end([place for place in places if place[0] != CONTROLLER])
-        self._end([place for place in places if place[0] == CONTROLLER])
+        self._end([place for place in places if place[1] == "fleet"])
+        self._end([place for place in places if place[1] != "fleet"])
 
     def _end(self, places: list[tuple[str, str]]) -> None:
+        if not places:
+            return
         records = [processes.recall(self.plan.root, *place) for place in places]
         self.say(f"{', '.join(sorted({service for _, service in places}))}: told to end")
         for record in records:

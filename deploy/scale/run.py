@@ -44,6 +44,8 @@ class Order:
     moves: int = 100
     name: str = "scale"
     settings: tuple[str, ...] = ()
+    conductors: int = 1
+    schedulers: int = 1
 
 
 @dataclass
@@ -95,7 +97,15 @@ def measure(order: Order, say: Say) -> Result:
         "DEFAULT.debug=false",
         *order.settings,
     )
-    wish = clusters.Wish(order.topology, topology.size, order.parts, order.name, settings)
+    wish = clusters.Wish(
+        order.topology,
+        topology.size,
+        order.parts,
+        order.name,
+        settings,
+        order.conductors,
+        order.schedulers,
+    )
     say(f"{topology.size} hosts of {topology.name} in {order.parts} process(es)")
     began = time.monotonic()
     with clusters.running(wish, say) as cluster:
@@ -206,8 +216,9 @@ def save(result: Result) -> Path:
 
 def check(order: Order) -> None:
     """Raise Unknown if an order cannot be run."""
-    if order.parts < 1 or order.seconds <= 0 or order.moves < 0:
+    fewest = min(order.parts, order.conductors, order.schedulers)
+    if fewest < 1 or order.seconds <= 0 or order.moves < 0:
         raise errors.Unknown(
-            "a run needs at least one process, some seconds, and no less than no move",
+            "a run needs at least one process of each, some seconds, and no less than no move",
             "see: python -m deploy.scale --help",
         )

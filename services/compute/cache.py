@@ -47,6 +47,12 @@ class Cache:
                 lost[name] = error
         return lost
 
+    def verify(self, instance: objects.Instance, names: list[str]) -> None:
+        """Read copies of images anew; BadImage when one has not its checksum's bytes any more."""
+        for name, image in _images(instance).items():
+            if name in names and image is not None:
+                images.verify(image, self._target(image))
+
     def adopt(self, instance: objects.Instance, name: str, path: pathlib.Path) -> None:
         """Take in an image that came from another host; BadImage unless it is that very image.
 

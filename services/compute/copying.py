@@ -92,9 +92,7 @@ class Copying:
         native, driver = self._deps.threads.native, self._deps.driver
         clock = self._deps.clock
         images = self._images()
-        frozen: list[objects.CopyFile] = []
-        if self._up():
-            frozen = native(driver.freeze, self._instance, self._cold)
+        frozen = native(driver.freeze, self._instance, self._cold)
         self._bring([*images, *frozen])
         running = self._meter.done
         self._heed()
@@ -123,7 +121,9 @@ class Copying:
         """Name the images that the destination cannot get elsewhere."""
         if not self._cold.needs_images:
             return []
-        files = self._deps.threads.native(self._deps.cache.files, self._instance)
+        threads, cache = self._deps.threads, self._deps.cache
+        files = threads.native(cache.files, self._instance)
+        threads.native(cache.verify, self._instance, self._cold.needs_images)
         return [
             _whole(f"{IMAGE}{name}", str(getattr(files, name))) for name in self._cold.needs_images
         ]
@@ -156,6 +156,7 @@ class Copying:
 
     def _attempt(self, file: objects.CopyFile) -> list[str]:
         """Copy what has not landed yet, beside this thread, which tells how far it is."""
+        self._heed()
         have = self._landed(file)
         before = self._meter.done
         job = self._deps.threads.start(

@@ -118,7 +118,8 @@ class Resizes:
             if error is None:
                 self._remember(work, report)
         self._deps.reporter.forget(work.migration.uuid)
-        self._tell(work.context, report)
+        if work.step not in UNREPORTED:
+            self._tell(work.context, report)
 
     def _remember(self, work: Work, report: objects.StepReport) -> None:
         self._done[work.key] = report
@@ -175,8 +176,21 @@ def prep_resize(work: Work) -> objects.ColdMove:
 
 
 def resize_instance(work: Work) -> objects.ColdMove:
-    """Copy what can be copied while the guest runs, shut it down, copy the rest, keep it aside."""
-    return copying.Copying(work.deps, work.instance, work.migration, work.cold, work.aborted).run()
+    """Copy what can be copied while the guest runs, shut it down, copy the rest, keep it aside.
+
+    When that fails, nobody has been told to start the guest elsewhere: it is
+    brought back at once, however long its destination cannot be reached.
+    """
+    there = work.deps.threads.native(work.deps.driver.guest, work.instance.uuid)
+    try:
+        return copying.Copying(
+            work.deps, work.instance, work.migration, work.cold, work.aborted
+        ).run()
+    except errors.Error:
+        # One that was kept aside before may be started at its destination by now.
+        if there is not None:
+            _bring_back_quietly(work)
+        raise
 
 
 def finish_resize(work: Work) -> objects.ColdMove:
@@ -214,6 +228,12 @@ def finish_revert_resize(work: Work) -> objects.ColdMove:
     return _bring_back(work)
 
 
+def settle_resize(work: Work) -> objects.ColdMove:
+    """Forget what could be undone here: the move was confirmed."""
+    work.native(work.deps.driver.settle)
+    return work.cold
+
+
 def undo_resize(work: Work) -> objects.ColdMove:
     """Remove what this move made here."""
     work.native(work.deps.driver.undo_cold)
@@ -226,13 +246,34 @@ def restore_instance(work: Work) -> objects.ColdMove:
 
 
 def _bring_back(work: Work) -> objects.ColdMove:
+    try:
+        work.native(work.deps.driver.put_back)
+    except errors.NoDiskSpace:
+        # Its disks become whole when there is room; the guest need not wait for that.
+        _start(work)
+        raise
+    _start(work)
+    return work.cold
+
+
+def _bring_back_quietly(work: Work) -> None:
+    try:
+        _bring_back(work)
+    except errors.Error as trouble:
+        LOG.warning(
+            "migration %s: not brought back yet, which is tried again: %s",
+            work.migration.uuid,
+            trouble,
+        )
+
+
+def _start(work: Work) -> None:
+    """Start a guest that ran, unless it does."""
     deps, instance = work.deps, work.instance
-    work.native(deps.driver.put_back)
     there = deps.threads.native(deps.driver.guest, instance.uuid)
     if work.cold.was == states.Vm.ACTIVE and not (there and _runs(there)):
         files = deps.threads.native(deps.cache.files, instance)
         deps.threads.native(deps.driver.power_on, instance, files)
-    return work.cold
 
 
 def _files(work: Work) -> driver.Files:
@@ -257,8 +298,11 @@ STEPS: dict[str, Callable[[Work], objects.ColdMove]] = {
     "confirm_resize": confirm_resize,
     "revert_resize": revert_resize,
     "finish_revert_resize": finish_revert_resize,
+    "settle_resize": settle_resize,
     "undo_resize": undo_resize,
     "restore_instance": restore_instance,
 }
 # The steps whose work can be stopped half-way.
 ABORTABLE = frozenset({"resize_instance"})
+# Nothing follows these, and nobody waits for them.
+UNREPORTED = frozenset({"settle_resize"})

@@ -36,6 +36,8 @@ LOG = logging.getLogger(__name__)
 
 # A move is over for its server in one of two ways, or a person must look.
 STAYS = frozenset({states.Move.FAILED, states.Move.CANCELLED})
+# Ends that are told at the server; an abort is no fault.
+FAULTY = frozenset({states.Move.FAILED, states.Move.ERROR})
 
 FACTS = ("downtime_ms", "job_ms", "error_code", "error_message", "failed_step", "failed_host")
 
@@ -133,12 +135,25 @@ def settle(deps: Deps, tx: Tx, migration: objects.Migration, power: int | None) 
         changes |= placement.arrived(instance, destination.availability_zone)
     if migration.status in STAYS:
         put_back(tx, migration)
+    changes |= _fault(deps, migration)
     if power is not None:
         changes["power_state"] = power
     servers.change(tx, instance.uuid, expect={"task_state": states.Task.MIGRATING}, **changes)
     journal.finish(
         tx, migration.request_id, instance.uuid, deps.clock.now(), migration.error_message
     )
+
+
+def _fault(deps: Deps, migration: objects.Migration) -> dict[str, Any]:
+    """Tell at the server why its move failed, and who refused which host."""
+    if migration.status not in FAULTY:
+        return {}
+    return {
+        "fault_code": migration.error_code,
+        "fault_message": migration.error_message,
+        "fault_at": deps.clock.now(),
+        "fault_reasons": migration.reasons,
+    }
 
 
 def _remember(tx: Tx, migration: objects.Migration) -> None:

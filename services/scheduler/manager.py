@@ -127,10 +127,15 @@ class Manager(scheduler.Scheduler):
         raise self._none(spec, request, tried)
 
     def _line(self, request: Request, fit: list[Room]) -> list[Room]:
-        """Give the hosts in the order in which they are tried: any of the best few comes first."""
+        """Give the hosts in the order in which they are tried: any of the best few comes first.
+
+        A host that is behind the best by more than the margin is none of them.
+        """
+        chosen = self._conf.scheduler
         ranked = weighers.rank(self._weighers, fit, request, self._chance)
         line = [one.host for one in ranked]
-        few = min(self._conf.scheduler.host_subset_size, len(line))
+        near = [one for one in ranked if one.score >= ranked[0].score - chosen.host_subset_margin]
+        few = min(chosen.host_subset_size, len(near))
         if few > 1:
             line.insert(0, line.pop(self._chance.randrange(few)))
         return line

@@ -19,6 +19,7 @@ from tests.benchmarks import messages
 from tests.benchmarks import migration
 from tests.benchmarks import noticing
 from tests.benchmarks import relocation
+from tests.benchmarks import schedulers
 from tests.benchmarks import scheduling
 from tests.integration import labs
 
@@ -43,6 +44,7 @@ def _scheduling(_lab: labs.Lab) -> Tables:
 BENCHMARKS = {
     "bus": Benchmark(bus.measure_all, needs_lab=True),
     "scheduling": Benchmark(_scheduling, needs_lab=False),
+    "schedulers": Benchmark(schedulers.measure, needs_lab=False),
     "idle": Benchmark(migration.measure, needs_lab=True),
     "busy": Benchmark(migration.measure_busy, needs_lab=True),
     "cold": Benchmark(relocation.measure, needs_lab=True),

@@ -53,7 +53,7 @@ def _measure(count: int, url: str) -> list[Figure]:
     clock = clocks.SystemClock()
     database = engine.Database(url, pool=BESIDE + 1, timeout=60, clock=clock)
     schema.upgrade(database)
-    _fill(database, count, clock)
+    fill(database, count, clock)
     manager = Manager(load.private({"service.down_after": 3600}), database, clock)
     alone = [_once(manager, database) for _ in range(REQUESTS + 5)][5:]
     with futures.ThreadPoolExecutor(BESIDE) as pool:
@@ -105,7 +105,7 @@ def _postgres() -> Iterator[str]:
             yield f"postgresql+psycopg://postgres@/postgres?host={home}"
 
 
-def _fill(database: engine.Database, count: int, clock: clocks.Clock) -> None:
+def fill(database: engine.Database, count: int, clock: clocks.Clock) -> None:
     """Write hosts that have promised something already, each another amount."""
     facts = objects.HostFacts(
         architecture="x86_64",

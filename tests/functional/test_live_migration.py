@@ -228,6 +228,22 @@ def test_failed_preparation_leaves_the_guest(stage, fault):
         move.failed_host,
     )
     assert stayed(stage, server, ticks)
+    told = stage.server(server.uuid)
+    assert (move.error_code, move.error_message) == (told.fault_code, told.fault_message)
+
+
+def test_fault_names_who_refused_which_host(stage):
+    """The reasons of a move that found no host are its server's, too."""
+    server = stage.boot()
+    for host in ("host2", "host3"):
+        stage.mark(host, disabled=True)
+
+    move = stage.ended(stage.migrate(server.uuid, wait=False))
+
+    told = stage.server(server.uuid)
+    assert ["ComputeFilter"] == [one["filter"] for one in told.fault_reasons["host2"]]
+    assert move.reasons == told.fault_reasons
+    assert ("no_valid_host", states.Vm.ACTIVE) == (told.fault_code, told.vm_state)
 
 
 def test_files_of_others_at_the_destination_stay(stage):

@@ -158,6 +158,21 @@ def test_failure_leaves_the_guest_where_it_was(stage, host, method):
     assert ["host1"] == stage.world.running(server.uuid)
 
 
+def test_guest_is_back_before_its_destination(stage):
+    """A copy that fails has its guest running at once; only the tidying up has to wait."""
+    server = stage.boot()
+    stage.world.plant("host1", "keep_aside", BROKEN)
+    held = stage.world.hold("host2", "undo_cold")
+
+    uuid = stage.relocate(server.uuid, "host2", wait=False)
+    waiting.until(held.begun.is_set, "the destination tidies up")
+    meanwhile = stage.world.running(server.uuid)
+    held.go.set()
+
+    assert states.Move.FAILED == stage.ended(uuid).status
+    assert ["host1"] == meanwhile
+
+
 def test_broken_connection_is_taken_up_again(stage):
     """A copy whose link breaks goes on when the link is back."""
     server = stage.boot()

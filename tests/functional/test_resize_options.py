@@ -88,3 +88,22 @@ def test_copies_keep_to_their_limits(make_stage):
         assert states.Move.PRE_MIGRATING == before
         for move in (one, two):
             assert states.Move.FINISHED == stage.reached(move, states.Move.FINISHED).status
+
+
+@pytest.mark.parametrize("method", ["prepare_cold", "assemble"])
+def test_destination_given_up_leaves_the_guest_at_its_source(make_stage, method):
+    """One that is forced down while it shall go on is not waited for; its steps are left out."""
+    with make_stage(**{"conductor.lease": 5}) as stage:
+        server = stage.boot()
+        held = stage.world.hold("host2", method)
+        uuid = stage.relocate(server.uuid, "host2", wait=False)
+        waiting.until(held.begun.is_set, f"{method} has begun")
+        stage.mark("host2", forced_down=True)
+
+        waiting.until(lambda: stage.move(uuid).status == states.Move.FAILED, "it failed", 30)
+
+        assert "forced down" in stage.move(uuid).error_message
+        assert ["host1"] == stage.world.running(server.uuid)
+        assert states.Vm.ACTIVE == stage.idle(server.uuid).vm_state
+        stage.mark("host2", forced_down=False)
+        held.go.set()

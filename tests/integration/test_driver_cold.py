@@ -115,6 +115,7 @@ def test_guest_that_runs_is_whole_again(lab, host1, host2, awake):
     host1.put_back(awake, cold)
     host2.undo_cold(awake, cold)
 
+    assert f"{awake.uuid}/disk" in lab.virsh("host1", "domblklist", awake.uuid)
     assert ["disk"] == [
         name
         for name in lab.inside("host1", "ls", f"{driver_moves.LOCAL}/{awake.uuid}").split()

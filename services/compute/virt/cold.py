@@ -35,8 +35,9 @@ class ColdMoves(abc.ABC):
     def freeze(self, instance: objects.Instance, cold: objects.ColdMove) -> list[objects.CopyFile]:
         """Let a running guest write beside its disks, and name the files that stay as they are.
 
-        Empty where that cannot be, or for a guest that is off: then all is
-        copied after power-off. A repeat names the same files again.
+        Empty where that cannot be, or for a guest that was off: then all is
+        copied after power-off. A repeat names the same files again, even when
+        the guest has gone off meanwhile.
         """
 
     @abc.abstractmethod
@@ -65,7 +66,7 @@ class ColdMoves(abc.ABC):
 
     @abc.abstractmethod
     def keep_aside(self, instance: objects.Instance, cold: objects.ColdMove) -> None:
-        """Put the guest, which is off, aside: its whole disks in a folder, no definition.
+        """Put the guest, which is off, aside: all of its disks in a folder, no definition.
 
         Conflict when it runs.
         """
@@ -74,7 +75,9 @@ class ColdMoves(abc.ABC):
     def put_back(self, instance: objects.Instance, cold: objects.ColdMove) -> None:
         """Undo freeze() and keep_aside(), as far as they were done; it is not started.
 
-        A guest that runs goes on running, on its own disks again.
+        A guest that runs goes on running, on its own disks again. NoDiskSpace
+        when they cannot become whole; power_on() starts it all the same, and a
+        repeat tries again.
         """
 
     @abc.abstractmethod
@@ -102,6 +105,10 @@ class ColdMoves(abc.ABC):
         It is not started. A repeat, whatever of it was done, ends the same.
         DiskExists when files of the server are here that this move did not make.
         """
+
+    @abc.abstractmethod
+    def settle(self, instance: objects.Instance, cold: objects.ColdMove) -> None:
+        """Forget that this move made the guest: from now on undo_cold() removes nothing."""
 
     @abc.abstractmethod
     def undo_cold(self, instance: objects.Instance, cold: objects.ColdMove) -> None:

@@ -34,6 +34,9 @@ def report(deps: Deps, told: objects.StepReport) -> None:
             LOG.info("migration %s: a late report of %s is ignored", migration.uuid, told.step)
             return
         after = _follow(deps, tx, migration, told)
+    if after.stage == told.step:
+        LOG.info("migration %s: %s is told again when its lease is over", after.uuid, told.step)
+        return
     LOG.info("migration %s: %s, then %s", after.uuid, told.step, after.stage or after.status)
     follow_up(deps, after)
 
@@ -65,6 +68,10 @@ def care(deps: Deps, migration: objects.Migration) -> None:
     if forced and step.skip:
         LOG.warning("migration %s: %s is left out: %s", migration.uuid, migration.stage, away)
         _answer_for(deps, migration, None)
+        return
+    if forced and step.otherwise == "undo_resize" and step.role is steps.Role.DESTINATION:
+        # It is said to run nothing any more; what was kept at the source is the guest then.
+        _answer_for(deps, migration, errors.NoAnswer(str(away)))
         return
     why: dict[str, Any] = (
         {} if away is None else {"error_message": _still(migration, f"{migration.stage}: {away}")}

@@ -203,7 +203,10 @@ def follow_up(deps: Deps, migration: objects.Migration) -> None:
         if migration.status == states.Move.FINISHED:
             if cold.auto_confirm or cold.then_delete:
                 confirm(deps, migration)
-        elif cold.then_delete:
+            return
+        if migration.status == states.Move.CONFIRMED:
+            entering.settle(deps, migration)
+        if cold.then_delete:
             stationary.operate(deps, context, migration.instance_uuid, "delete")
     except errors.NotFound:
         LOG.info("migration %s: its server is gone already", migration.uuid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -23,6 +24,8 @@ CONSOLE = "console.log"
 FORMAT = "qcow2"
 LIMIT = 60.0  # seconds for one qemu-img
 MERGE = 3600.0  # seconds for one that writes as much as a guest has written
+# How qemu-img ends whose file system is full; it has one exit status for all.
+FULL = os.strerror(errno.ENOSPC)
 # Holds the id of the directory of all servers' disks.
 MARK = ".storage-id"
 NOBODY: Mapping[Path, str] = MappingProxyType({})
@@ -224,6 +227,7 @@ def _img(*words: str, limit: float = LIMIT) -> None:
             ["qemu-img", *words], check=True, capture_output=True, text=True, timeout=limit
         )
     except subprocess.CalledProcessError as failed:
-        raise errors.HypervisorError(f"qemu-img {words[0]}: {failed.stderr.strip()}") from failed
+        kind = errors.NoDiskSpace if FULL in failed.stderr else errors.HypervisorError
+        raise kind(f"qemu-img {words[0]}: {failed.stderr.strip()}") from failed
     except subprocess.TimeoutExpired as late:
         raise errors.HypervisorError(f"qemu-img {words[0]} took over {limit:.0f} s") from late

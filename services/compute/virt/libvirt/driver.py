@@ -35,6 +35,7 @@ from services.compute.virt.libvirt import trouble
 from services.compute.virt.libvirt import usage
 from services.compute.virt.libvirt import xml
 from services.compute.virt.libvirt.cold import moves
+from services.compute.virt.libvirt.cold import overlays
 
 # Seconds for a destination to take a connection.
 REACH = 3.0
@@ -363,7 +364,7 @@ class Driver(moves.ColdMoves, driver.Driver):
         self, opened: libvirt.virConnect, instance: objects.Instance, files: driver.Files
     ) -> None:
         """Define the guest anew, with its fresh run token, and start it."""
-        made = disks.layout(self._here.folder(instance.uuid), instance, files.disk)
+        made = overlays.newest(disks.layout(self._here.folder(instance.uuid), instance, files.disk))
         with trouble.told(f"start server {instance.uuid}"):
             self._define(opened, instance, files, made).create()
 

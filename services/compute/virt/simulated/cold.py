@@ -52,8 +52,9 @@ class Cold(contract.ColdMoves):
 
     def freeze(self, instance: objects.Instance, cold: objects.ColdMove) -> list[objects.CopyFile]:
         """Name the disk: what the guest writes from now on goes beside it."""
-        del cold
         self._trip("freeze")
+        if cold.was != states.Vm.ACTIVE:
+            return []
         return [_file(instance, "disk", BULK)]
 
     def remainder(
@@ -151,6 +152,13 @@ class Cold(contract.ColdMoves):
             guest = worlds.Guest(instance.uuid, instance.run_token, cold.new_flavor.memory_mb)
             guest.power = states.Power.SHUTDOWN
             self._host.guests[instance.uuid] = guest
+
+    def settle(self, instance: objects.Instance, cold: objects.ColdMove) -> None:
+        """Forget the move."""
+        del instance
+        self._trip("settle")
+        with self._world.lock:
+            self._host.made.pop(cold.migration_uuid, None)
 
     def undo_cold(self, instance: objects.Instance, cold: objects.ColdMove) -> None:
         """Remove copies and guest."""

@@ -54,7 +54,9 @@ def test_family_holds_the_process_itself():
     assert os.getpid() == watch.family(os.getpid())[0]
 
 
-@pytest.mark.parametrize("order", [{"parts": 0}, {"seconds": 0.0}, {"moves": -1}])
+@pytest.mark.parametrize(
+    "order", [{"parts": 0}, {"schedulers": 0}, {"seconds": 0.0}, {"moves": -1}]
+)
 def test_order_that_cannot_be_run_is_refused(order):
     with pytest.raises(errors.Unknown, match="at least one process"):
         run.check(run.Order(**order))

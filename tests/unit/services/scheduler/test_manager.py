@@ -1,3 +1,4 @@
+import random
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from common import context
 from common import errors
 from common import reasons
 from common.config import load
+from common.db import candidates
 from common.db import claims
 from common.db import hosts
 from common.db import rooms
@@ -116,6 +118,41 @@ def test_a_repeat_gives_the_host_already_claimed(database, manager, three):
         services.report(tx, factories.service("larger"), NOW)
 
     assert first == select(manager)
+
+
+@pytest.mark.parametrize(
+    ("options", "taken"),
+    [
+        ({}, {"large", "twin"}),
+        ({"scheduler.host_subset_margin": 10.0}, {"large", "twin", "middle"}),
+        ({"scheduler.host_subset_size": 1, "scheduler.host_subset_margin": 10.0}, {"large"}),
+    ],
+)
+def test_chance_decides_among_those_that_are_close(database, three, options, taken):
+    """A host that the weighers put behind the best is not taken for it, however many may be."""
+    with database.write() as tx:
+        services.report(tx, factories.service("twin"), NOW)
+        hosts.report(tx, factories.node("twin", memory_mb=8000))
+    manager = Manager(load.private(options), database, clock.HeldClock(NOW), random.Random(1))
+
+    chosen = set()
+    for number in range(40):
+        chosen.add(select(manager, consumer=f"vm{number}").host)
+        with database.write() as tx:
+            claims.release(tx, f"vm{number}")
+
+    assert taken == chosen
+
+
+def test_a_host_that_failed_is_not_among_the_best_few(database, three):
+    """Chance does not undo what a weigher has decided."""
+    with database.write() as tx:
+        candidates.count_failure(tx, "large")
+    manager = Manager(load.private({}), database, clock.HeldClock(NOW))
+
+    chosen = [str(select(manager, consumer=f"vm{number}").host) for number in range(6)]
+
+    assert "large" not in chosen
 
 
 def test_a_claim_on_an_ignored_host_is_not_given_again(manager, three):

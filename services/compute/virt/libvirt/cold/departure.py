@@ -48,10 +48,17 @@ def survey(
     )
 
 
-def freeze(domain: libvirt.virDomain) -> list[objects.CopyFile]:
-    """Name the disks that a running guest writes no more; none where it cannot leave them."""
-    if not domain.isActive():
-        return []
+def freeze(
+    domain: libvirt.virDomain | None,
+    here: settings.Settings,
+    instance: objects.Instance,
+    cold: objects.ColdMove,
+) -> list[objects.CopyFile]:
+    """Name the disks that a guest writes no more; none where it cannot leave them."""
+    if domain is None or not domain.isActive():
+        # It may have gone off since, with its disks half copied.
+        found = [path for path in _disks(here, instance, cold) if overlays.of(path).exists()]
+        return [_file(path) for path in found]
     try:
         return [_file(path) for path in overlays.freeze(domain)]
     except errors.HypervisorError as refusal:
@@ -63,12 +70,10 @@ def remainder(
     here: settings.Settings, instance: objects.Instance, cold: objects.ColdMove
 ) -> list[objects.CopyFile]:
     """Name what the frozen disks lack: their overlays, and the disks that have none."""
-    folder = here.folder(instance.uuid)
-    if not folder.exists():  # it is kept aside already: all was copied
+    if not here.folder(instance.uuid).exists():  # it is kept aside already: all was copied
         return []
     found = []
-    for disk in cold.disks:
-        path = folder / overlays.below(Path(disk.path)).name
+    for path in _disks(here, instance, cold):
         delta = overlays.of(path)
         found.append(_file(delta if delta.exists() else path))
     return found
@@ -81,7 +86,7 @@ def keep_aside(
     cold: objects.ColdMove,
     flags: int,
 ) -> None:
-    """Put the whole disks and the definition of a guest that is off into a folder of the move."""
+    """Put disks, overlays and definition of a guest that is off into a folder of the move."""
     folder, aside = here.folder(instance.uuid), places.kept(here, cold)
     if guests.standing(connection, instance.uuid) is guests.Standing.ACTIVE:
         raise errors.Conflict(f"server {instance.uuid} runs on {here.host}: it is not put aside")
@@ -91,7 +96,6 @@ def keep_aside(
     if domain is not None:
         definition = domain.XMLDesc(SECRETS).replace(f"{overlays.SUFFIX}'", "'")
         (folder / places.DEFINITION).write_text(definition)
-    overlays.fold(folder)
     guests.forget(connection, instance.uuid, flags)
     records.drop_all(here.instances, records.Role.COLD, instance.uuid)
     folder.rename(aside)
@@ -126,6 +130,13 @@ def put_back(
 def discard(here: settings.Settings, cold: objects.ColdMove) -> None:
     """Remove what was kept."""
     disks.remove(places.kept(here, cold))
+
+
+def _disks(
+    here: settings.Settings, instance: objects.Instance, cold: objects.ColdMove
+) -> list[Path]:
+    folder = here.folder(instance.uuid)
+    return [folder / overlays.below(Path(disk.path)).name for disk in cold.disks]
 
 
 def _file(path: Path) -> objects.CopyFile:

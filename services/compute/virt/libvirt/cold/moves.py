@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from services.compute.virt import cold as contract
 from services.compute.virt.libvirt import checks
+from services.compute.virt.libvirt import guests
+from services.compute.virt.libvirt import records
 from services.compute.virt.libvirt import trouble
 from services.compute.virt.libvirt.cold import arrival
 from services.compute.virt.libvirt.cold import chunks
@@ -42,10 +44,10 @@ class ColdMoves(contract.ColdMoves):
 
     def freeze(self, instance: objects.Instance, cold: objects.ColdMove) -> list[objects.CopyFile]:
         """Let a running guest write into overlays."""
-        del cold
         opened = self._link.get()
         with trouble.told(f"freeze server {instance.uuid}"), trouble.files("look at its disks"):
-            return departure.freeze(self._domain(opened, instance.uuid))
+            domain = guests.find(opened, instance.uuid)
+            return departure.freeze(domain, self._here, instance, cold)
 
     def remainder(
         self, instance: objects.Instance, cold: objects.ColdMove
@@ -109,6 +111,11 @@ class ColdMoves(contract.ColdMoves):
         with trouble.told(doing), trouble.files(doing):
             made = arrival.assemble(opened, self._here, instance, cold, files.disk)
             self._define(opened, instance, files, made)
+
+    def settle(self, instance: objects.Instance, cold: objects.ColdMove) -> None:
+        """Drop the record of this move."""
+        with trouble.files(f"forget the move of server {instance.uuid}"):
+            records.drop(self._here.instances, records.Role.COLD, cold.migration_uuid)
 
     def undo_cold(self, instance: objects.Instance, cold: objects.ColdMove) -> None:
         """Remove what this move made here."""

@@ -28,6 +28,8 @@ FLAGS = (
 # Seconds for a running guest's overlay to go back into its disk, and between looks at it.
 MERGE = 600.0
 LOOK = 0.1
+# Into the disk right below the overlay: without it libvirt writes into the base that all share.
+INTO_THE_NEXT = libvirt.VIR_DOMAIN_BLOCK_COMMIT_ACTIVE | libvirt.VIR_DOMAIN_BLOCK_COMMIT_SHALLOW
 # What libvirt says when the mirror of a merge is not whole yet.
 NOT_YET = frozenset({libvirt.VIR_ERR_BLOCK_COPY_ACTIVE, libvirt.VIR_ERR_OPERATION_INVALID})
 
@@ -52,6 +54,11 @@ def thaw(domain: libvirt.virDomain) -> None:
         if path.suffix == SUFFIX:
             _merge(domain, target)
             path.unlink(missing_ok=True)
+
+
+def newest(made: list[disks.Disk]) -> list[disks.Disk]:
+    """Give a guest's disks with the files that it wrote last: those that thaw() has still to do."""
+    return [disk._replace(path=of(disk.path)) if of(disk.path).exists() else disk for disk in made]
 
 
 def fold(folder: Path) -> None:
@@ -96,7 +103,7 @@ def _merge(domain: libvirt.virDomain, target: str) -> None:
     pause: native.Queue[None] = native.Queue()
     with trouble.told(f"bring back what guest {domain.name()} wrote beside {target}"):
         if not domain.blockJobInfo(target, 0):
-            domain.blockCommit(target, None, None, 0, libvirt.VIR_DOMAIN_BLOCK_COMMIT_ACTIVE)
+            domain.blockCommit(target, None, None, 0, INTO_THE_NEXT)
         for _ in range(round(MERGE / LOOK)):
             if _pivoted(domain, target):
                 return
@@ -108,7 +115,12 @@ def _merge(domain: libvirt.virDomain, target: str) -> None:
 
 def _pivoted(domain: libvirt.virDomain, target: str) -> bool:
     job = domain.blockJobInfo(target, 0)
-    if job and job["cur"] < job["end"]:
+    if not job:
+        raise errors.HypervisorError(
+            f"disk {target} of guest {domain.name()} takes no more: what the guest wrote stays in "
+            f"its overlay; see that the host has disk free"
+        )
+    if job["cur"] < job["end"]:
         return False
     try:
         domain.blockJobAbort(target, libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT)
