@@ -49,11 +49,14 @@ def show(whimbrel, uuid: str):
 
 def reached(whimbrel, uuid: str, status: str):
     """Wait until the move has this status and was looked at, and give it."""
-    waiting.until(
-        lambda: show(whimbrel, uuid)["status"] == status and show(whimbrel, uuid)["percent"],
-        f"the move is {status}",
-    )
-    return show(whimbrel, uuid)
+    seen: dict[str, Any] = {}
+
+    def there() -> bool:
+        seen.update(show(whimbrel, uuid))
+        return seen["status"] == status and bool(seen["percent"])
+
+    waiting.until(there, f"the move is {status}")
+    return seen
 
 
 def test_policy_of_a_running_move_is_changed_and_holds(whimbrel, huge):
