@@ -195,6 +195,8 @@ class Cluster:
         self._end([place for place in places if place[1] != "fleet"])
 
     def _end(self, places: list[tuple[str, str]]) -> None:
+        if not places:
+            return
         records = [processes.recall(self.plan.root, *place) for place in places]
         self.say(f"{', '.join(sorted({service for _, service in places}))}: told to end")
         for record in records:

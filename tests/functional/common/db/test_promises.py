@@ -67,19 +67,24 @@ class Cluster:
         self._select(deed, [])
 
     def live(self, deed: Deed) -> None:
-        """Begin a move: the source's room is the move's, the destination's the server's."""
+        """Begin a move away: the source's room is the move's, the destination's the server's."""
+        self._move(deed, stays=False)
+
+    def cold(self, deed: Deed) -> None:
+        """Begin a cold move; a resize may stay on its host, which it then fills twice."""
+        self._move(deed, stays=True)
+
+    def _move(self, deed: Deed, *, stays: bool) -> None:
         source = self._home(deed.server)
         if source is None:
             return
         with self.database.write() as tx:
             claims.transfer(tx, source, deed.server, f"move-{deed.server}")
         try:
-            self._select(deed, [source])
+            self._select(deed, [] if stays else [source])
         except errors.NoValidHost:
             self.fail(deed)
             raise
-
-    cold = live
 
     def arrive(self, deed: Deed) -> None:
         """End the move well: the source's room is free."""
