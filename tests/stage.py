@@ -31,6 +31,8 @@ OPTIONS: Mapping[str, object] = {
     "conductor.tick": 1,
     # The best host is taken; equals are still in an order of chance.
     "scheduler.host_subset_size": 1,
+    # What failed in the test before is forgotten.
+    "scheduler.failure_weight_multiplier": 0,
     "simulated.rate": 1000.0,
     "compute.progress_interval": 0.2,
 }

@@ -17,7 +17,8 @@ from services.cli import servers
 from services.cli import watch
 
 # Statuses in which a watched move has ended as it was to.
-GOOD = frozenset({"completed", "confirmed", "reverted"})
+GOOD = frozenset({"completed", "finished", "confirmed", "reverted"})
+FINISHED = frozenset({"finished"})
 # Where the API takes what is said of zones, beside Nova's own keys.
 ZONE = "whimbrel:zone"
 # Below 2.34 the checks are made, and their refusals told, before the answer.
@@ -319,13 +320,16 @@ class WatchMove(command.Act):
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         """Show the migration until it has ended."""
-        move = watch.follow(self.client, self._uuid(parsed_args), self.app.stdout)
+        whole = find.migration(self.client, self._uuid(parsed_args))
+        # One that waits for its user may do so for days.
+        waits = FINISHED if (whole.get("cold") or {}).get("auto_confirm") is False else frozenset()
+        move = watch.follow(self.client, whole["uuid"], self.app.stdout, waits)
         if move["status"] not in GOOD:
             raise failures.Failure(f"the migration is {watch.reasons(move)}")
 
     def _uuid(self, chosen: argparse.Namespace) -> str:
         if not chosen.server:
-            return str(find.migration(self.client, chosen.migration)["uuid"])
+            return str(chosen.migration)
         server = find.server(self.client, chosen.server)
         return newest(self.client, server)
 

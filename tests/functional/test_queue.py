@@ -17,6 +17,7 @@ from common.db import servers
 from tests import factories
 from tests import invariants
 from tests import stage as stages
+from tests import waiting
 
 MIDDLE = 250  # MiB: a move of a quarter of a second
 
@@ -76,9 +77,12 @@ def begin(stage, server, status, destination=None, **values):
 def test_limits_hold_at_every_instant(stage):
     """Six moves off one host: two at a time, in the order in which they were asked for."""
     guests = [stage.boot(MIDDLE) for _ in range(6)]
+    first = stage.world.hold("host2", "finish")
 
     with invariants.Watch(stage) as watch:
         begun = [stage.migrate(guest.uuid, "host2") for guest in guests]
+        waiting.until(lambda: 2 == watch.most_in["host2"], "two go on at once")
+        first.go.set()
         ended = [stage.ended(move) for move in begun]
 
     assert {states.Move.COMPLETED} == {move.status for move in ended}
@@ -89,9 +93,12 @@ def test_limits_hold_at_every_instant(stage):
 def test_inbound_limit_counts_all_sources(stage):
     """Two hosts empty themselves into a third: never more than two enter it."""
     guests = [stage.boot(MIDDLE, requested_host=host) for host in ("host1", "host2") * 2]
+    first = stage.world.hold("host3", "finish")
 
     with invariants.Watch(stage) as watch:
         begun = [stage.migrate(guest.uuid, "host3") for guest in guests]
+        waiting.until(lambda: 2 == watch.most_in["host3"], "two go on at once")
+        first.go.set()
         ended = [stage.ended(move) for move in begun]
 
     assert {states.Move.COMPLETED} == {move.status for move in ended}

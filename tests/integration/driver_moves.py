@@ -11,6 +11,7 @@ from deploy.lab import plan
 from deploy.lab import waiting
 from deploy.lab.guest import build
 from services.compute.virt import driver
+from services.compute.virt.libvirt import disks
 from tests import factories
 from tests.integration import driver_host
 from tests.integration import labs
@@ -92,8 +93,9 @@ class Move:
 
 
 def left(lab: labs.Lab, host: driver_host.Remote) -> list[str]:
-    """Give the names of what is in a host's instances folder."""
-    return lab.inside(host.host, "ls", "-A", LOCAL).split()
+    """Give the names of what is in a host's instances folder, but for its own mark."""
+    found = lab.inside(host.host, "ls", "-A", LOCAL).split()
+    return [name for name in found if name != disks.MARK]
 
 
 def server(address: str, **flavor: int) -> objects.Instance:

@@ -4,14 +4,10 @@ Services and hosts are real but for the hypervisor, which is simulated: what
 is tested is that both sides understand each other.
 """
 
-import pathlib
-from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
-import bcrypt
 import pytest
-import requests
 from keystoneauth1 import noauth
 from keystoneauth1 import session
 from novaclient import client as novaclient
@@ -28,101 +24,7 @@ from services.api import http
 from tests import waiting
 from tests.integration import clients
 
-PASSWORD = "secret"
-NEWEST = {"OpenStack-API-Version": "compute latest"}
-HOST = "OS-EXT-SRV-ATTR:host"
-TASK = "OS-EXT-STS:task_state"
-# A guest of 64 MiB is moved at once, one of 4000 MiB slowly enough to be caught.
-RATE = 100.0
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> pathlib.Path:
-    """Where the services keep their files; the image and the password are there."""
-    path: pathlib.Path = tmp_path_factory.mktemp("clients")
-    disk = path / "disk.raw"
-    disk.write_bytes(b"whimbrel" * 1000)
-    images.Directory(str(path / "images")).add(disk, name="cirros")
-    hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
-    (path / "htpasswd").write_text(f"admin:{hashed}\n")
-    return path
-
-
-@pytest.fixture(scope="module")
-def services(folder) -> Iterator[together.Together]:
-    """All services with two hosts, an image, flavors and a network."""
-    with together.running(folder, options={"simulated.rate": RATE}) as running:
-        for name, ram in (("m1.tiny", 64), ("m1.large", 800), ("m1.huge", 4000)):
-            flavor = {"id": name, "name": name, "ram": ram, "vcpus": 1, "disk": 1}
-            send(running, "POST", "/flavors", {"flavor": flavor})
-        network = {"name": "tenant", "provider:physical_network": "br-tenant"}
-        send(running, "POST", "/networks", {"network": network})
-        yield running
-
-
-def send(services: together.Together, method: str, path: str, body: object = None) -> Any:
-    """Ask the API itself: quick, where a client is not what is tested."""
-    answer = requests.request(
-        method, f"{services.endpoint}/v2.1{path}", json=body, headers=NEWEST, timeout=10
-    )
-    answer.raise_for_status()
-    return answer.json() if answer.content else None
-
-
-def cloud(root: str, auth: str, **more: str) -> dict[str, Any]:
-    """Give what clouds.yaml says of a cloud without an identity service."""
-    return {
-        "auth_type": auth,
-        "auth": {"endpoint": f"{root}/v2.1", **more},
-        "identity_api_version": "3",
-        "identity_endpoint_override": f"{root}/v2.1",
-        "image_endpoint_override": f"{root}/image/v2",
-        "network_endpoint_override": f"{root}/network/v2.0",
-    }
-
-
-@pytest.fixture(scope="module")
-def openstack(services, folder) -> clients.Openstack:
-    """The command, without authentication."""
-    return clients.Openstack(folder, cloud(services.endpoint, "none"))
-
-
-@pytest.fixture
-def server(services) -> Iterator[Callable[..., dict[str, Any]]]:
-    """Make servers that run on host1, and delete them at the end."""
-    made: list[str] = []
-
-    def make(name: str, flavor: str = "m1.tiny") -> dict[str, Any]:
-        image = send(services, "GET", "/images?name=cirros")["images"][0]["id"]
-        wanted = {"name": name, "imageRef": image, "flavorRef": flavor, "networks": "none"}
-        body = {"server": {**wanted, "host": "host1"}}
-        made.append(send(services, "POST", "/servers", body)["server"]["id"])
-        return status(services, made[-1], "ACTIVE")
-
-    yield make
-    for uuid in made:
-        idle(services, uuid)
-        send(services, "DELETE", f"/servers/{uuid}")
-    waiting.until(lambda: not send(services, "GET", "/servers")["servers"], "all are deleted")
-
-
-def show(services: together.Together, uuid: str) -> dict[str, Any]:
-    """Give a server as the API shows it."""
-    shown: dict[str, Any] = send(services, "GET", f"/servers/{uuid}")["server"]
-    return shown
-
-
-def idle(services: together.Together, uuid: str) -> None:
-    """Wait until nothing is being done to a server."""
-    waiting.until(lambda: show(services, uuid)[TASK] is None, f"{uuid} is idle")
-
-
-def status(services: together.Together, uuid: str, wanted: str) -> dict[str, Any]:
-    """Wait for a server's status, and give the server."""
-    idle(services, uuid)
-    shown = show(services, uuid)
-    assert wanted == shown["status"], shown.get("fault")
-    return shown
+pytest_plugins = ("tests.integration.client_services",)
 
 
 def test_everything_can_be_listed(openstack):
@@ -165,14 +67,14 @@ def guarded(services, folder) -> Iterator[str]:
 
 def test_password_is_asked_for(guarded, tmp_path):
     right = clients.Openstack(
-        tmp_path, cloud(guarded, "http_basic", username="admin", password=PASSWORD)
+        tmp_path, clients.cloud(guarded, "http_basic", username="admin", password=clients.PASSWORD)
     )
     assert ["host1", "host2"] == sorted(
         row["Host"] for row in right.ask("compute", "service", "list", "--service", "nova-compute")
     )
 
     wrong = clients.Openstack(
-        tmp_path, cloud(guarded, "http_basic", username="admin", password="x")
+        tmp_path, clients.cloud(guarded, "http_basic", username="admin", password="x")
     )
     assert "401" in wrong.refused("server", "list")
 
@@ -188,7 +90,7 @@ def test_server_is_made_found_changed_and_deleted(openstack, services):
     openstack.tell("server", "set", "--property", "c=d", "web")
     assert {"a": "b", "c": "d"} == openstack.ask("server", "show", "web")["properties"]
     openstack.tell("server", "stop", "web")
-    status(services, made["id"], "SHUTOFF")
+    clients.status(services, made["id"], "SHUTOFF")
     openstack.tell("server", "delete", "--wait", "web")
     assert "No Server found" in openstack.refused("server", "show", "web")
 
@@ -198,7 +100,7 @@ def test_live_migration_arrives_and_is_told_about(openstack, server, services):
 
     openstack.tell("server", "migrate", "--live-migration", "vm")
 
-    assert "host2" == status(services, made["id"], "ACTIVE")[HOST]
+    assert "host2" == clients.status(services, made["id"], "ACTIVE")[clients.HOST]
     (move,) = openstack.ask("server", "migration", "list", "--server", "vm")
     assert ("completed", "live-migration", made["id"]) == (
         move["Status"],
@@ -218,8 +120,8 @@ def test_refused_live_migration_says_why(openstack, server, services):
 
     assert "on host1 already" in openstack.refused(*migrate, "--host", "host1", "vm")
     assert "nowhere" in openstack.refused(*migrate, "--host", "nowhere", "vm")
-    send(services, "POST", f"/servers/{made['id']}/action", {"os-stop": None})
-    status(services, made["id"], "SHUTOFF")
+    clients.send(services, "POST", f"/servers/{made['id']}/action", {"os-stop": None})
+    clients.status(services, made["id"], "SHUTOFF")
     assert "vm_state stopped" in openstack.refused(*migrate, "vm")
 
 
@@ -233,7 +135,7 @@ def test_no_valid_host_names_every_host(openstack, server, services):
 
     assert "host2" in message
     assert "broken fan" in message
-    assert "host1" == status(services, made["id"], "ACTIVE")[HOST]
+    assert "host1" == clients.status(services, made["id"], "ACTIVE")[clients.HOST]
 
 
 def test_move_is_seen_while_it_runs_and_aborted(openstack, server, services):
@@ -242,7 +144,7 @@ def test_move_is_seen_while_it_runs_and_aborted(openstack, server, services):
     (move,) = openstack.ask("server", "migration", "list", "--server", "vm")
     going_on = f"/servers/{made['id']}/migrations/{move['UUID']}"
     waiting.until(
-        lambda: send(services, "GET", going_on)["migration"]["status"] == "running",
+        lambda: clients.send(services, "GET", going_on)["migration"]["status"] == "running",
         "the move runs",
     )
     shown = openstack.ask("server", "migration", "show", "vm", move["UUID"])
@@ -250,8 +152,8 @@ def test_move_is_seen_while_it_runs_and_aborted(openstack, server, services):
     openstack.tell("server", "migration", "abort", "vm", move["UUID"])
 
     assert ("running", "host2") == (shown["Status"], shown["Dest Host"])
-    assert "host1" == status(services, made["id"], "ACTIVE")[HOST]
-    ended = send(services, "GET", f"/os-migrations/{move['UUID']}")["migration"]
+    assert "host1" == clients.status(services, made["id"], "ACTIVE")[clients.HOST]
+    ended = clients.send(services, "GET", f"/os-migrations/{move['UUID']}")["migration"]
     assert "cancelled" == ended["status"]
 
 
@@ -261,7 +163,8 @@ def begun(openstack: clients.Openstack, services: together.Together, name: str, 
     (move,) = openstack.ask("server", "migration", "list", "--server", name)
     path = f"/os-migrations/{move['UUID']}"
     waiting.until(
-        lambda: send(services, "GET", path)["migration"]["status"] == wanted, f"it is {wanted}"
+        lambda: clients.send(services, "GET", path)["migration"]["status"] == wanted,
+        f"it is {wanted}",
     )
     return move
 
@@ -272,14 +175,14 @@ def test_running_move_is_forced_into_post_copy(openstack, server, services):
     move = begun(openstack, services, "vm", "running")
     path = f"/servers/{made['id']}/migrations/{move['UUID']}"
     waiting.until(
-        lambda: send(services, "GET", path)["migration"]["memory_processed_bytes"],
+        lambda: clients.send(services, "GET", path)["migration"]["memory_processed_bytes"],
         "memory is copied",
     )
 
     openstack.tell("server", "migration", "force", "complete", "vm", str(move["Id"]))
 
     waiting.until(
-        lambda: send(services, "GET", path)["migration"]["status"] == "running (post-copy)",
+        lambda: clients.send(services, "GET", path)["migration"]["status"] == "running (post-copy)",
         "it is in post-copy",
     )
     shown = openstack.ask("server", "migration", "show", "vm", move["UUID"])
@@ -287,8 +190,10 @@ def test_running_move_is_forced_into_post_copy(openstack, server, services):
     refused = openstack.refused("server", "migration", "abort", "vm", move["UUID"])
     assert {"running (post-copy)"} == {shown["Status"], listed["Status"]}
     assert "its guest runs at host2" in refused
-    waiting.until(lambda: show(services, made["id"])[TASK] is None, "it arrives", seconds=30)
-    assert "host2" == status(services, made["id"], "ACTIVE")[HOST]
+    waiting.until(
+        lambda: clients.show(services, made["id"])[clients.TASK] is None, "it arrives", seconds=30
+    )
+    assert "host2" == clients.status(services, made["id"], "ACTIVE")[clients.HOST]
 
 
 def test_queued_move_is_aborted(openstack, server, services):
@@ -303,11 +208,11 @@ def test_queued_move_is_aborted(openstack, server, services):
     openstack.tell("server", "migration", "abort", "three", move["UUID"])
 
     assert "while it is queued" in forced
-    assert "host1" == status(services, made["id"], "ACTIVE")[HOST]
-    ended = send(services, "GET", f"/os-migrations/{move['UUID']}")["migration"]
+    assert "host1" == clients.status(services, made["id"], "ACTIVE")[clients.HOST]
+    ended = clients.send(services, "GET", f"/os-migrations/{move['UUID']}")["migration"]
     assert "cancelled" == ended["status"]
-    for row in send(services, "GET", "/os-migrations?status=running")["migrations"]:
-        send(services, "DELETE", f"/servers/{row['instance_uuid']}/migrations/{row['id']}")
+    for row in clients.send(services, "GET", "/os-migrations?status=running")["migrations"]:
+        clients.send(services, "DELETE", f"/servers/{row['instance_uuid']}/migrations/{row['id']}")
 
 
 @pytest.mark.parametrize("version", ["2.1", "2.24", "2.25", "2.30", "2.67", "2.90"])
@@ -323,7 +228,7 @@ def test_novaclient_moves_a_server(services, server, version):
 
     found.live_migrate("host2", **how)
 
-    assert "host2" == status(services, made["id"], "ACTIVE")[HOST]
+    assert "host2" == clients.status(services, made["id"], "ACTIVE")[clients.HOST]
     with pytest.raises(exceptions.NotFound, match="does not exist"):
         nova.servers.get("unknown")
     with pytest.raises(exceptions.BadRequest, match="nowhere"):
@@ -360,13 +265,13 @@ def test_servers_are_grouped(openstack, server, services):
     shown = openstack.ask("server", "group", "show", "web")
     first, second = (openstack.ask("server", "show", name) for name in ("a", "b"))
     by_id = openstack.ask("server", "show", first["id"])
-    there = ("--live-migration", "--host", second[HOST], "a")
+    there = ("--live-migration", "--host", second[clients.HOST], "a")
     refused = openstack.refused("server", "migrate", *there)
     openstack.tell("server", "delete", "--wait", "a", "b")
     openstack.tell("server", "group", "delete", "web")
 
     assert {first["id"], second["id"]} == set(shown["members"])
-    assert {first[HOST], second[HOST]} == {"host1", "host2"}
+    assert {first[clients.HOST], second[clients.HOST]} == {"host1", "host2"}
     assert [group["id"]] == by_id["server_groups"]
     assert "is to stay apart" in refused
 

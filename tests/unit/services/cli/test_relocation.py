@@ -135,6 +135,21 @@ def test_failed_move_is_an_error_with_its_reason(tern, api, whimbrel):
     assert "tern did not move: failed (resize_instance): host2: the disk is full" in typed.err
 
 
+@pytest.mark.parametrize(
+    ("auto_confirm", "statuses"),
+    [(False, ("migrating", "finished")), (True, ("migrating", "finished", "confirmed"))],
+)
+def test_watching_ends_where_only_the_user_can_go_on(tern, api, whimbrel, auto_confirm, statuses):
+    cold = {"cold": {"auto_confirm": auto_confirm}}
+    first, *rest = (move(status, **cold) for status in statuses)
+    api.answer("GET", WHOLE, first, first, *rest)
+
+    typed = whimbrel("migration", "watch", MOVE)
+
+    assert 0 == typed.status, typed.err
+    assert statuses[-1] in typed.out.splitlines()[-1]
+
+
 def test_unknown_flavor_orders_nothing(tern, api, whimbrel):
     typed = whimbrel("server", "resize", "tern", "--flavor", "m9")
 
