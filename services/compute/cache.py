@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from common import errors
 from common import images
 from services.compute import native
-from services.compute.virt import driver
+from services.compute.virt import local
 
 if TYPE_CHECKING:
     from oslo_config.cfg import ConfigOpts
@@ -26,12 +26,12 @@ class Cache:
         self._folder = pathlib.Path(conf.image.cache)
         self._lock = native.Lock()
 
-    def files(self, instance: objects.Instance) -> driver.Files:
+    def files(self, instance: objects.Instance) -> local.Files:
         """Give local copies of all images of the server, fetching what is not here.
 
         Raises BadImage when the store's bytes are not those of the checksum.
         """
-        return driver.Files(
+        return local.Files(
             disk=self._path(instance.image),
             kernel=self._path(instance.kernel),
             ramdisk=self._path(instance.ramdisk),
@@ -86,5 +86,5 @@ class Cache:
 
 
 def _images(instance: objects.Instance) -> dict[str, objects.Image | None]:
-    """Give the server's images by what they are in driver.Files."""
+    """Give the server's images by what they are in local.Files."""
     return {"disk": instance.image, "kernel": instance.kernel, "ramdisk": instance.ramdisk}

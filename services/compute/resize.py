@@ -16,6 +16,7 @@ from common import objects
 from common import states
 from services.compute import copying
 from services.compute.virt import driver
+from services.compute.virt import local
 
 if TYPE_CHECKING:
     import datetime
@@ -276,7 +277,7 @@ def _start(work: Work) -> None:
         deps.threads.native(deps.driver.power_on, instance, files)
 
 
-def _files(work: Work) -> driver.Files:
+def _files(work: Work) -> local.Files:
     """Give the images of the server, those among them that came with the copies."""
     cache, cold = work.deps.cache, work.cold
     for name in cold.needs_images:

@@ -11,6 +11,7 @@ from deploy.lab import plan
 from deploy.lab import waiting
 from deploy.lab.guest import build
 from services.compute.virt import driver
+from services.compute.virt import local
 from services.compute.virt.libvirt import disks
 from tests import factories
 from tests.integration import driver_host
@@ -28,7 +29,7 @@ class Move:
         source: driver_host.Remote,
         destination: driver_host.Remote,
         server: objects.Instance,
-        files: driver.Files,
+        files: local.Files,
         policy: objects.MigrationPolicy | None = None,
         **wishes: object,
     ) -> None:
@@ -117,7 +118,7 @@ def server(address: str, **flavor: int) -> objects.Instance:
     )
 
 
-def guest_files() -> driver.Files:
+def guest_files() -> local.Files:
     """The lab's guest: the same paths on every host."""
     made = build.files()
-    return driver.Files(str(made.disk), str(made.kernel), str(made.initramfs))
+    return local.Files(str(made.disk), str(made.kernel), str(made.initramfs))

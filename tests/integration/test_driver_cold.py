@@ -9,7 +9,7 @@ from common import ids
 from common import objects
 from common import states
 from deploy.lab import probe
-from services.compute.virt import driver
+from services.compute.virt import local
 from tests.integration import driver_host
 from tests.integration import driver_moves
 from tests.integration import labs
@@ -43,7 +43,7 @@ def host2(lab, tmp_path_factory) -> Iterator[driver_host.Remote]:
 
 
 @pytest.fixture(scope="module")
-def files() -> driver.Files:
+def files() -> local.Files:
     """The lab's guest."""
     return driver_moves.guest_files()
 

@@ -13,7 +13,7 @@ from common import states
 from deploy.lab import plan
 from deploy.lab import probe
 from deploy.lab import waiting
-from services.compute.virt import driver
+from services.compute.virt import local
 from services.compute.virt.libvirt import checks
 from tests import factories
 from tests.integration import driver_host
@@ -66,7 +66,7 @@ def doomed(lab, tmp_path) -> Iterator[driver_host.Remote]:
 
 
 @pytest.fixture(scope="module")
-def files() -> driver.Files:
+def files() -> local.Files:
     """The lab's guest: the same paths on every host."""
     return driver_moves.guest_files()
 

@@ -12,7 +12,7 @@ from common import objects
 from common import states
 from deploy.lab import probe
 from deploy.lab import waiting
-from services.compute.virt import driver
+from services.compute.virt import local
 from tests import factories
 from tests.integration import driver_host
 from tests.integration import driver_moves
@@ -53,7 +53,7 @@ def host2(lab, tmp_path_factory) -> Iterator[driver_host.Remote]:
 
 
 @pytest.fixture(scope="module")
-def files() -> driver.Files:
+def files() -> local.Files:
     """The lab's guest."""
     return driver_moves.guest_files()
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from common import objects
-    from services.compute.virt.driver import Files
+    from services.compute.virt import local
 
 # Bytes of a copy that are compared as one.
 CHUNK = 16 << 20
@@ -99,7 +99,9 @@ class ColdMoves(abc.ABC):
         """Give the SHA-256 in hex of each CHUNK of a copy, as it is read back from the disk."""
 
     @abc.abstractmethod
-    def assemble(self, instance: objects.Instance, cold: objects.ColdMove, files: Files) -> None:
+    def assemble(
+        self, instance: objects.Instance, cold: objects.ColdMove, files: local.Files
+    ) -> None:
         """Make the guest of its copies: on this host's image, grown to its flavor, defined.
 
         It is not started. A repeat, whatever of it was done, ends the same.

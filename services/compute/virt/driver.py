@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from common import objects
     from common import states
+    from services.compute.virt import local
 
 
 class Guest(NamedTuple):
@@ -47,14 +48,6 @@ class Capacity(NamedTuple):
     running_vms: int
     storage: str
     usage: objects.HostUsage
-
-
-class Files(NamedTuple):
-    """Checked local copies of a server's images, as paths; None where it has none."""
-
-    disk: str | None
-    kernel: str | None
-    ramdisk: str | None
 
 
 class Event(NamedTuple):
@@ -140,11 +133,11 @@ class Driver(cold.ColdMoves):
     # ---- a server on this host ----
 
     @abc.abstractmethod
-    def build(self, instance: objects.Instance, files: Files) -> None:
+    def build(self, instance: objects.Instance, files: local.Files) -> None:
         """Make the disks and start the guest with the instance's run token."""
 
     @abc.abstractmethod
-    def power_on(self, instance: objects.Instance, files: Files) -> None:
+    def power_on(self, instance: objects.Instance, files: local.Files) -> None:
         """Start a guest that is shut down, from its disks as they are."""
 
     @abc.abstractmethod
@@ -196,7 +189,7 @@ class Driver(cold.ColdMoves):
         self,
         instance: objects.Instance,
         data: objects.LibvirtLiveMigrateData,
-        files: Files,
+        files: local.Files,
     ) -> objects.LibvirtLiveMigrateData:
         """Make ready for the guest: directory, target disks (local disks only), bridges.
 

@@ -15,6 +15,7 @@ from services.compute import native
 from services.compute.virt import checks as plain
 from services.compute.virt import driver
 from services.compute.virt import fallback
+from services.compute.virt import local
 from services.compute.virt.libvirt import checks
 from services.compute.virt.libvirt import connection
 from services.compute.virt.libvirt import control
@@ -106,7 +107,7 @@ class Driver(moves.ColdMoves, driver.Driver):
 
     # ---- a server on this host ----
 
-    def build(self, instance: objects.Instance, files: driver.Files) -> None:
+    def build(self, instance: objects.Instance, files: local.Files) -> None:
         """Make the disks and start the guest; one that runs already is left as it is."""
         opened = self._link.get()
         with trouble.told(f"build server {instance.uuid}"):
@@ -117,7 +118,7 @@ class Driver(moves.ColdMoves, driver.Driver):
             self._make_disks(opened, instance, files)
         self._boot(opened, instance, files)
 
-    def power_on(self, instance: objects.Instance, files: driver.Files) -> None:
+    def power_on(self, instance: objects.Instance, files: local.Files) -> None:
         """Start the guest from its disks as they are, with the instance's run token."""
         opened = self._link.get()
         with trouble.told(f"start server {instance.uuid}"):
@@ -180,7 +181,7 @@ class Driver(moves.ColdMoves, driver.Driver):
         self,
         instance: objects.Instance,
         data: objects.LibvirtLiveMigrateData,
-        files: driver.Files,
+        files: local.Files,
     ) -> objects.LibvirtLiveMigrateData:
         """Make the directory and the empty target disks of a local copy."""
         with self._making:
@@ -343,7 +344,7 @@ class Driver(moves.ColdMoves, driver.Driver):
         return domain
 
     def _make_disks(
-        self, opened: libvirt.virConnect, instance: objects.Instance, files: driver.Files
+        self, opened: libvirt.virConnect, instance: objects.Instance, files: local.Files
     ) -> None:
         """Make the disks that are not there yet; NoDiskSpace when they may not grow here."""
         folder = self._here.folder(instance.uuid)
@@ -361,7 +362,7 @@ class Driver(moves.ColdMoves, driver.Driver):
                 disks.make(disk.path, disk.virtual, disk.base)
 
     def _boot(
-        self, opened: libvirt.virConnect, instance: objects.Instance, files: driver.Files
+        self, opened: libvirt.virConnect, instance: objects.Instance, files: local.Files
     ) -> None:
         """Define the guest anew, with its fresh run token, and start it."""
         made = overlays.newest(disks.layout(self._here.folder(instance.uuid), instance, files.disk))
@@ -372,7 +373,7 @@ class Driver(moves.ColdMoves, driver.Driver):
         self,
         opened: libvirt.virConnect,
         instance: objects.Instance,
-        files: driver.Files,
+        files: local.Files,
         made: list[disks.Disk],
     ) -> libvirt.virDomain:
         """Define the guest anew, with its fresh run token."""

@@ -9,7 +9,7 @@ import libvirt
 from common import errors
 from common import objects
 from services.compute.virt import checks as plain
-from services.compute.virt import driver
+from services.compute.virt import local
 from services.compute.virt.libvirt import checks
 from services.compute.virt.libvirt import disks
 from services.compute.virt.libvirt import guests
@@ -28,7 +28,7 @@ def prepare(
     here: settings.Settings,
     instance: objects.Instance,
     data: objects.LibvirtLiveMigrateData,
-    files: driver.Files,
+    files: local.Files,
 ) -> objects.LibvirtLiveMigrateData:
     """Make the directory and the empty target disks of a local copy; on failure nothing stays.
 

@@ -11,6 +11,7 @@ from common import errors
 from common import objects
 from common import states
 from services.compute.virt import cold as contract
+from services.compute.virt import local
 from services.compute.virt.simulated import checks
 from services.compute.virt.simulated import world as worlds
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from oslo_config.cfg import ConfigOpts
 
-    from services.compute.virt import driver
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -138,7 +138,7 @@ class Cold(contract.ColdMoves):
             return list(self._host.copies.get((cold.migration_uuid, name), []))
 
     def assemble(
-        self, instance: objects.Instance, cold: objects.ColdMove, files: driver.Files
+        self, instance: objects.Instance, cold: objects.ColdMove, files: local.Files
     ) -> None:
         """Give the guest its folder."""
         del files

@@ -15,6 +15,7 @@ from common import states
 from services.compute.virt import checks as plain
 from services.compute.virt import driver
 from services.compute.virt import fallback
+from services.compute.virt import local
 from services.compute.virt.simulated import checks
 from services.compute.virt.simulated import cold
 from services.compute.virt.simulated import job
@@ -82,7 +83,7 @@ class Driver(cold.Cold, driver.Driver):
             found = self._host.guests.get(uuid)
             return _seen(found) if found is not None else None
 
-    def build(self, instance: objects.Instance, files: driver.Files) -> None:
+    def build(self, instance: objects.Instance, files: local.Files) -> None:
         """Put the guest into the world and let it count."""
         self._trip("build")
         with self._world.lock:
@@ -92,7 +93,7 @@ class Driver(cold.Cold, driver.Driver):
             self._host.files.add(_folder(instance))
             self.power_on(instance, files)
 
-    def power_on(self, instance: objects.Instance, files: driver.Files) -> None:
+    def power_on(self, instance: objects.Instance, files: local.Files) -> None:
         """Start the guest from zero."""
         del files
         self._trip("power_on")
@@ -166,7 +167,7 @@ class Driver(cold.Cold, driver.Driver):
         self,
         instance: objects.Instance,
         data: objects.LibvirtLiveMigrateData,
-        files: driver.Files,
+        files: local.Files,
     ) -> objects.LibvirtLiveMigrateData:
         """Make the guest's folder, unless it is shared."""
         del files

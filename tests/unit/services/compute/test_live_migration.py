@@ -21,13 +21,13 @@ from services.compute import concurrency
 from services.compute import live_migration
 from services.compute.deps import Deps
 from services.compute.reporter import Reporter
-from services.compute.virt import driver as contract
+from services.compute.virt import local
 from services.compute.virt.simulated import driver
 from services.compute.virt.simulated import world as worlds
 from tests import factories
 from tests import waiting
 
-FILES = contract.Files(None, None, None)
+FILES = local.Files(None, None, None)
 
 
 class Conductor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.compute.virt import cold as contract
+from services.compute.virt import local
 from services.compute.virt.libvirt import checks
 from services.compute.virt.libvirt import guests
 from services.compute.virt.libvirt import records
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     import libvirt
 
     from common import objects
-    from services.compute.virt import driver
     from services.compute.virt.libvirt import connection
     from services.compute.virt.libvirt import disks
     from services.compute.virt.libvirt import facts
@@ -103,7 +103,7 @@ class ColdMoves(contract.ColdMoves):
             return chunks.digests(places.incoming(self._here, cold) / name)
 
     def assemble(
-        self, instance: objects.Instance, cold: objects.ColdMove, files: driver.Files
+        self, instance: objects.Instance, cold: objects.ColdMove, files: local.Files
     ) -> None:
         """Make the guest of its copies, and define it."""
         opened = self._link.get()
@@ -136,7 +136,7 @@ class ColdMoves(contract.ColdMoves):
         self,
         opened: libvirt.virConnect,
         instance: objects.Instance,
-        files: driver.Files,
+        files: local.Files,
         made: list[disks.Disk],
     ) -> libvirt.virDomain:
         raise NotImplementedError

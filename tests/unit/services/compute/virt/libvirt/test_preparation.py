@@ -3,7 +3,7 @@ import pytest
 from common import errors
 from common import ids
 from common import objects
-from services.compute.virt import driver
+from services.compute.virt import local
 from services.compute.virt.libvirt import preparation
 from services.compute.virt.libvirt import qcow2
 from services.compute.virt.libvirt import records
@@ -24,7 +24,7 @@ def files(tmp_path_factory):
     """The image's checked copy."""
     path = tmp_path_factory.mktemp("cache") / "base"
     path.write_bytes(b"\1" * MIB)
-    return driver.Files(str(path), None, None)
+    return local.Files(str(path), None, None)
 
 
 def moving(server, folder, **values):
@@ -72,7 +72,7 @@ def test_failed_prepare_leaves_nothing(here, connection, server):
     data = moving(server, here.instances)
 
     with pytest.raises(errors.HypervisorError, match="qemu-img"):
-        preparation.prepare(connection, here, server, data, driver.Files("/nowhere", None, None))
+        preparation.prepare(connection, here, server, data, local.Files("/nowhere", None, None))
 
     assert [] == names(here)
 

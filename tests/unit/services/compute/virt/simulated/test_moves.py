@@ -12,13 +12,13 @@ from common import ids
 from common import objects
 from common import states
 from common.config import load
-from services.compute.virt import driver as drivers
+from services.compute.virt import local
 from services.compute.virt.simulated import driver
 from services.compute.virt.simulated import world
 from tests import factories
 
 PATIENCE = 10
-NO_FILES = drivers.Files(None, None, None)
+NO_FILES = local.Files(None, None, None)
 BUSY = factories.policy(bandwidth=64, post_copy="on-timeout")
 
 

@@ -7,13 +7,13 @@ from common import errors
 from common import ids
 from common import objects
 from common.config import load
-from services.compute.virt import driver as drivers
+from services.compute.virt import local
 from services.compute.virt.simulated import driver
 from services.compute.virt.simulated import world as worlds
 from tests import factories
 
 GIB = 1 << 30
-NO_FILES = drivers.Files(None, None, None)
+NO_FILES = local.Files(None, None, None)
 BIG = factories.flavor(root_gb=60)
 
 
