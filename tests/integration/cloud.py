@@ -17,7 +17,6 @@ from tests.integration import labs
 
 HOSTS = ("host1", "host2")
 INSTANCES = "/var/lib/whimbrel/instances"
-STORAGE = ".whimbrel-storage"  # names the file system, for good
 CACHE = "/var/lib/whimbrel/cache"
 OLD = "2.30"  # refuses before it answers
 NEW = "2.96"  # answers first
@@ -106,11 +105,7 @@ class Cloud:
     def files(self, host: str, uuid: str) -> list[str]:
         """List whatever in the host's instances folder belongs to the server or a move."""
         found = self.lab.inside(host, "ls", "-A", INSTANCES).split()
-        return [
-            name
-            for name in found
-            if uuid in name or (name.startswith(".whimbrel") and name != STORAGE)
-        ]
+        return [name for name in found if uuid in name or name.startswith(".whimbrel")]
 
     def console(self, host: str, uuid: str) -> str:
         """Give what the guest wrote to its console, but for its ticks."""

@@ -209,7 +209,7 @@ def test_abort_of_nothing(cloud, guest):
     move = guest.moved()
     ended = cloud.ask("DELETE", f"/servers/{guest.uuid}/migrations/{move['id']}")
 
-    assert requests.codes.not_found == unknown.status_code
+    assert requests.codes.conflict == unknown.status_code
     assert requests.codes.conflict == ended.status_code
     assert "abort" in ended.json()["conflictingRequest"]["message"]
     settled.assert_settled(cloud, guest, "host2")

@@ -100,13 +100,19 @@ def show_going_on(call: Call, server_id: str, migration_id: str) -> JSON:
 
 def abort_move(call: Call, server_id: str, migration_id: str) -> None:
     """Cancel or stop a migration; for a live one 409 for the server's state, 400 for the move's."""
-    move = _of_server(call, server_id, migration_id, "")
-    if move.type == states.Kind.LIVE:
-        move = _abortable(call, server_id, migration_id)
+    move = _cold(call, server_id, migration_id) or _abortable(call, server_id, migration_id)
     try:
         call.parts.conductor.abort_migration(call.context, server_id, move.uuid)
     except errors.WrongState as changed:
         raise errors.Invalid(changed.message) from changed
+
+
+def _cold(call: Call, server_id: str, key: str) -> objects.Migration | None:
+    """Give the cold move of this key, if the server has one: Nova aborts live ones only."""
+    with call.parts.database.read() as tx:
+        find.server(call, tx, server_id)
+        cold = moves.find(tx, instance_uuid=server_id, type=[states.Kind.COLD, states.Kind.RESIZE])
+    return next((move for move in cold if key in {move.uuid, str(move.id)}), None)
 
 
 def _abortable(call: Call, server_id: str, migration_id: str) -> objects.Migration:
