@@ -206,6 +206,25 @@ def test_aborted_copy_leaves_everything_as_it_was(stage):
     assert ticks <= stage.world.ticks(server.uuid)
 
 
+@pytest.mark.parametrize("fault", [None, BROKEN])
+def test_abort_while_it_is_prepared_ends_there(stage, fault):
+    """Whether or not its destination made ready: nothing is copied, nothing is left."""
+    server = stage.boot()
+    held = stage.world.hold("host2", "prepare_cold")
+    if fault is not None:
+        stage.world.plant("host2", "prepare_cold", fault)
+    uuid = stage.relocate(server.uuid, "host2")
+    waiting.until(held.begun.is_set, "the preparation has begun")
+
+    stage.conductor.abort_migration(context.admin(), server.uuid, uuid)
+    held.go.set()
+    move = stage.ended(uuid)
+
+    assert states.Move.CANCELLED == move.status
+    assert "resize_instance" not in [step.step for step in stage.steps(uuid)]
+    assert stage.idle(server.uuid).fault_code is None
+
+
 @pytest.mark.parametrize("method", ["prepare_cold", "copy", "assemble"])
 def test_server_deleted_on_its_way_leaves_nothing(stage, method):
     """The delete waits for the move's end and then takes everything along."""

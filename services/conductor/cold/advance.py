@@ -94,7 +94,7 @@ def care(deps: Deps, migration: objects.Migration) -> None:
 def _follow(
     deps: Deps, tx: Tx, migration: objects.Migration, told: objects.StepReport
 ) -> objects.Migration:
-    what = steps.follows(told.step, told.error_code)
+    what = _next(migration, told)
     values: dict[str, Any] = {}
     if told.cold is not None:
         values["cold"] = _merge(steps.cold(migration), told.cold)
@@ -112,6 +112,14 @@ def _follow(
             error_message=_still(migration, f"{told.step} on {told.host}: {told.error_message}"),
         )
     return endings.END[steps.End(what)](deps, tx, migration, told, values)
+
+
+def _next(migration: objects.Migration, told: objects.StepReport) -> str:
+    """Give what follows; a move that was aborted while it was prepared goes no further."""
+    aborted = migration.error_code == errors.MoveAborted.code
+    if aborted and told.step == steps.PREPARE:
+        return "undo_resize" if told.error_code is None else steps.End.UNDONE
+    return steps.follows(told.step, told.error_code)
 
 
 def _still(migration: objects.Migration, trouble: str) -> str:

@@ -161,12 +161,30 @@ def abort(deps: Deps, context: Context, migration: objects.Migration) -> None:
             )
         entering.send(deps, entered)
         return
+    if migration.stage == steps.PREPARE:
+        _abort_preparation(deps, migration)
+        return
     if migration.stage is None:
         raise errors.WrongState(
             f"migration {migration.uuid} has no destination yet; try again in a second"
         )
     host = steps.host(migration, migration.stage)
     deps.compute(host).abort_cold_move(context, migration.uuid)
+
+
+def _abort_preparation(deps: Deps, migration: objects.Migration) -> None:
+    """Write that the move ends where its destination has prepared: nobody need be told."""
+    aborted = errors.MoveAborted("aborted while its destination made ready")
+    with deps.database.write() as tx:
+        moves.change(
+            tx,
+            migration.uuid,
+            expected={migration.status},
+            generation=migration.generation,
+            at=migration.stage,
+            error_code=aborted.code,
+            error_message=aborted.message,
+        )
 
 
 def _in_the_way(instance: objects.Instance) -> tuple[str, str]:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-PREPARE = "prep_resize"
 SELECT = "select_destinations"
 SURVEY = "survey_cold_move"
 
@@ -92,7 +91,7 @@ def _settle_on(deps: Deps, migration: objects.Migration, host: str, cold: object
     """Have the claimed host prepare; a move that was ended meanwhile needs the claim no more."""
     try:
         with deps.database.write() as tx:
-            after = entering.enter(deps, tx, migration, PREPARE, destination=host, cold=cold)
+            after = entering.enter(deps, tx, migration, steps.PREPARE, destination=host, cold=cold)
     except errors.StaleWrite:
         with deps.database.write() as tx:
             now = moves.get(tx, migration.uuid)

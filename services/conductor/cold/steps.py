@@ -105,6 +105,9 @@ UNLESS: dict[tuple[str, str], str] = {
     ("undo_resize", errors.Conflict.code): "finish_resize",
 }
 
+# The step before which nothing of a move is anywhere but in rows.
+PREPARE = "prep_resize"
+
 # In these a user's abort stops the move.
 ABORTABLE = (Move.PRE_MIGRATING, Move.MIGRATING)
 
