@@ -146,6 +146,25 @@ def change(
     return get(tx, uuid)
 
 
+def advance(
+    tx: Tx,
+    read: objects.Migration,
+    *,
+    renumber: bool = False,
+    **values: Any,  # noqa: ANN401 - columns
+) -> objects.Migration:
+    """Change a move as long as it stands where it was read: same status, generation and step."""
+    return change(
+        tx,
+        read.uuid,
+        expected={read.status},
+        generation=read.generation,
+        at=read.stage,
+        renumber=renumber,
+        **values,
+    )
+
+
 def progress(tx: Tx, report: objects.MigrationProgress) -> bool:
     """Write how far a move is, and tell whether it was taken.
 

@@ -77,12 +77,9 @@ def care(deps: Deps, migration: objects.Migration) -> None:
         {} if away is None else {"error_message": _still(migration, f"{migration.stage}: {away}")}
     )
     with deps.database.write() as tx:
-        after = moves.change(
+        after = moves.advance(
             tx,
-            migration.uuid,
-            expected={migration.status},
-            generation=migration.generation,
-            at=migration.stage,
+            migration,
             lease_until=moving.lease(deps),
             **why,
         )
@@ -103,12 +100,9 @@ def _follow(
     if what in steps.STEPS:
         return entering.enter(deps, tx, migration, what, **values)
     if what == steps.End.AGAIN:
-        return moves.change(
+        return moves.advance(
             tx,
-            migration.uuid,
-            expected={migration.status},
-            generation=told.generation,
-            at=told.step,
+            migration,
             error_message=_still(migration, f"{told.step} on {told.host}: {told.error_message}"),
         )
     return endings.END[steps.End(what)](deps, tx, migration, told, values)
@@ -158,12 +152,9 @@ def _answer_for(deps: Deps, migration: objects.Migration, error: errors.Error | 
     """Report for a host that is away; should it report later, nobody listens."""
     now = deps.clock.now()
     with deps.database.write() as tx:
-        mine = moves.change(
+        mine = moves.advance(
             tx,
-            migration.uuid,
-            expected={migration.status},
-            generation=migration.generation,
-            at=migration.stage,
+            migration,
             renumber=True,
         )
     report(
@@ -183,11 +174,9 @@ def _answer_for(deps: Deps, migration: objects.Migration, error: errors.Error | 
 
 def _place_again(deps: Deps, migration: objects.Migration) -> None:
     with deps.database.write() as tx:
-        after = moves.change(
+        after = moves.advance(
             tx,
-            migration.uuid,
-            expected={migration.status},
-            generation=migration.generation,
+            migration,
             owner=deps.owner,
             lease_until=moving.lease(deps),
         )

@@ -127,11 +127,9 @@ def delete(deps: Deps, context: Context, server: str) -> bool:
         resolve(deps, context, server, "confirm_resize", then_delete=True)
         return True
     with deps.database.write() as tx:
-        moves.change(
+        moves.advance(
             tx,
-            migration.uuid,
-            expected={migration.status},
-            generation=migration.generation,
+            migration,
             cold=steps.cold(migration).replace(then_delete=True),
         )
     with contextlib.suppress(errors.WrongState, errors.Unavailable):
@@ -176,12 +174,9 @@ def _abort_preparation(deps: Deps, migration: objects.Migration) -> None:
     """Write that the move ends where its destination has prepared: nobody need be told."""
     aborted = errors.MoveAborted("aborted while its destination made ready")
     with deps.database.write() as tx:
-        moves.change(
+        moves.advance(
             tx,
-            migration.uuid,
-            expected={migration.status},
-            generation=migration.generation,
-            at=migration.stage,
+            migration,
             error_code=aborted.code,
             error_message=aborted.message,
         )

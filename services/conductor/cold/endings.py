@@ -31,14 +31,6 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-# What a server is again after its move, by what its host sees of its guest.
-OBSERVED = {
-    states.Power.RUNNING: states.Vm.ACTIVE,
-    states.Power.PAUSED: states.Vm.PAUSED,
-    states.Power.SHUTDOWN: states.Vm.STOPPED,
-}
-
-
 # Between the reason why a move is undone and what holds that up now.
 MEANWHILE = " - waits for "
 
@@ -71,7 +63,6 @@ def finished(
     return _close(
         tx,
         migration,
-        told,
         states.Move.FINISHED,
         **WELL,
         confirm_at=confirm_at,
@@ -88,10 +79,11 @@ def confirmed(
     values: dict[str, Any],
 ) -> objects.Migration:
     """Nothing is kept at the source any more."""
+    del told
     _lock(tx, migration)
     claims.release(tx, migration.uuid)
-    _settle(deps, tx, migration)
-    return _close(tx, migration, told, states.Move.CONFIRMED, **WELL, **values)
+    _settle(deps, tx, migration, None)
+    return _close(tx, migration, states.Move.CONFIRMED, **WELL, **values)
 
 
 def reverted(
@@ -109,12 +101,13 @@ def reverted(
         deps,
         tx,
         migration,
+        None,
         host=source.host,
         **placement.arrived(instance, source.availability_zone),
         flavor=steps.cold(migration).old_flavor,
         **_seen(told),
     )
-    return _close(tx, migration, told, states.Move.REVERTED, **WELL, **values)
+    return _close(tx, migration, states.Move.REVERTED, **WELL, **values)
 
 
 def undone(
@@ -144,12 +137,9 @@ def next_host(
     LOG.info("migration %s: not %s: %s", migration.uuid, told.host, told.error_message)
     tried = dict(migration.reasons or {})
     reasons.add(tried, told.host, str(told.error_code), str(told.error_message))
-    return moves.change(
+    return moves.advance(
         tx,
-        migration.uuid,
-        expected={migration.status},
-        generation=migration.generation,
-        at=told.step,
+        migration,
         renumber=True,
         stage=None,
         destination=None,
@@ -178,12 +168,10 @@ def fail(
     with deps.database.write() as tx:
         _give_back(tx, migration)
         told = reasons.read(error.facts) or migration.reasons
-        _settle(deps, tx, migration, **_fault(deps, error.code, error.message, told))
-        moves.change(
+        _settle(deps, tx, migration, error.message, **_fault(deps, error.code, error.message, told))
+        moves.advance(
             tx,
-            migration.uuid,
-            expected={migration.status},
-            generation=migration.generation,
+            migration,
             status=_undone(error.code),
             stage=None,
             error_code=error.code,
@@ -237,8 +225,8 @@ def _fail(
     message = str(values.setdefault("error_message", cause(migration)))
     _give_back(tx, migration)
     seen = _seen(told) if told.step == "restore_instance" else {}
-    _settle(deps, tx, migration, **seen, **_fault(deps, code, message, migration.reasons))
-    return _close(tx, migration, told, _undone(code), **values)
+    _settle(deps, tx, migration, message, **seen, **_fault(deps, code, message, migration.reasons))
+    return _close(tx, migration, _undone(code), **values)
 
 
 def _undone(code: str) -> states.Move:
@@ -274,17 +262,21 @@ def _settle(
     deps: Deps,
     tx: Tx,
     migration: objects.Migration,
+    said: str | None,
+    /,
     **changes: Any,  # noqa: ANN401 - columns
 ) -> None:
-    """Give the server, unless it was deleted meanwhile, the state that its guest has."""
+    """Give the server, unless it was deleted meanwhile, the state that its guest has.
+
+    `said` is what went wrong, for whoever asked; a move that ended well says
+    nothing, whatever it waited for.
+    """
     instance = servers.get(tx, migration.instance_uuid, deleted=True)
-    error = migration.error_message if migration.status != states.Move.FINISHED else None
     if instance.vm_state != states.Vm.DELETED:
         power = int(changes.get("power_state", instance.power_state))
-        state = OBSERVED.get(states.Power(power), states.Vm(steps.cold(migration).was))
+        state = stationary.OBSERVED.get(states.Power(power), states.Vm(steps.cold(migration).was))
         changes |= {"vm_state": state, "task_state": None, "progress": 0}
         servers.change(tx, instance.uuid, expect={"generation": instance.generation}, **changes)
-    said = str(changes.get("fault_message") or "") or error
     for asked in journal.actions(tx, instance.uuid):
         if asked.finished_at is None and asked.action in ACTIONS:
             journal.finish(tx, asked.request_id, instance.uuid, deps.clock.now(), said)
@@ -293,16 +285,12 @@ def _settle(
 def _close(
     tx: Tx,
     migration: objects.Migration,
-    told: objects.StepReport,
     status: states.Move,
     **values: Any,  # noqa: ANN401 - columns
 ) -> objects.Migration:
-    return moves.change(
+    return moves.advance(
         tx,
-        migration.uuid,
-        expected={migration.status},
-        generation=migration.generation,
-        at=told.step,
+        migration,
         status=status,
         stage=None,
         owner=None,

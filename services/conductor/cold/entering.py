@@ -42,12 +42,9 @@ def enter(
     step = steps.STEPS[name]
     now = deps.clock.now()
     if name == moves.COPY:
-        return moves.change(
+        return moves.advance(
             tx,
-            migration.uuid,
-            expected={migration.status},
-            generation=migration.generation,
-            at=migration.stage,
+            migration,
             stage=name,
             owner=None,
             lease_until=None,
@@ -55,12 +52,9 @@ def enter(
         )
     if step.status not in {None, migration.status}:
         values["status"] = step.status
-    after = moves.change(
+    after = moves.advance(
         tx,
-        migration.uuid,
-        expected={migration.status},
-        generation=migration.generation,
-        at=migration.stage,
+        migration,
         stage=name,
         owner=steps.host(migration, name),
         lease_until=moving.lease(deps),
