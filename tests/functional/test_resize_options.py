@@ -42,6 +42,25 @@ def test_failing_undo_is_tried_again(make_stage, host, method):
         invariants.hold(stage)
 
 
+def test_confirmation_that_had_to_wait_ends_without_an_error(make_stage):
+    """What held it up is told while it waits, and to nobody who asks later."""
+    with make_stage(**{"conductor.lease": 5}) as stage:
+        server = stage.boot()
+        move = stage.reached(stage.relocate(server.uuid, "host2"), states.Move.FINISHED)
+        stage.world.plant("host1", "discard", BROKEN)
+        asked = context.admin()
+
+        stage.conductor.confirm_resize(asked, server.uuid)
+        waiting.until(lambda: stage.move(move.uuid).error_message, "it is told that it waits")
+        told = stage.move(move.uuid).error_message
+        ended = stage.ended(move.uuid)
+
+        assert BROKEN.message in told
+        assert (states.Move.CONFIRMED, None) == (ended.status, ended.error_message)
+        assert stage.action(server.uuid, asked.request_id).message is None
+        invariants.hold(stage)
+
+
 def test_window_confirms_by_itself(make_stage):
     """Once the window is over nobody need confirm."""
     with make_stage(**{"conductor.resize_confirm_window": 1}) as stage:
