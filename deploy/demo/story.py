@@ -12,6 +12,8 @@ from deploy.demo.world import World
 
 NAME = "tern"
 FLAVOR = "m1.tiny"
+# How the journal names what was decided about a running job: no step of the way.
+DECISION = "decide_"
 
 
 class Guest(NamedTuple):
@@ -92,7 +94,7 @@ def print_timeline(move_: Row) -> None:
     """Print each step of the move's journal: when it began, how long it took, where."""
     began = moment(move_["created_at"])
     print(f"\n  {'at ms':>8} {'took ms':>8}  {'host':<12} step")
-    for step in move_["steps"]:
+    for step in (each for each in move_["steps"] if not each["step"].startswith(DECISION)):
         at = since(began, step["started_at"])
         took = since(moment(step["started_at"]), step["finished_at"] or step["started_at"])
         print(f"  {at:>8} {took:>8}  {step['host']:<12} {step['step']}")
