@@ -221,9 +221,16 @@ class Guest:
         waiting.until(idle, f"server {self.uuid} is {status}", 90)
 
     def delete(self) -> None:
-        """Delete the server and wait until it is gone."""
-        self._cloud.ask("DELETE", f"/servers/{self.uuid}")
+        """Delete the server, once its host is there to be told, and wait until it is gone."""
         path = f"/servers/{self.uuid}"
+
+        def taken() -> bool:
+            answer = self._cloud.ask("DELETE", path)
+            away = answer.status_code == requests.codes.conflict and "is down" in answer.text
+            assert answer.ok or away or answer.status_code == requests.codes.not_found, answer.text
+            return not away
+
+        waiting.until(taken, f"the host of server {self.uuid} is back", 60)
         waiting.until(
             lambda: self._cloud.ask("GET", path).status_code == requests.codes.not_found,
             f"server {self.uuid} is gone",
