@@ -1,10 +1,11 @@
 """The bus: clients and servers of the declared interfaces, over oslo.messaging.
 
 Guarantees: a call ends within its timeout, or within `broker_wait` when the
-broker is away; an error on purpose arrives as the same class with the same
-sentence and nothing else; an unexpected one arrives as RemoteError and leaves
-its traceback in the log of the service that failed. Messages are acknowledged
-before they are dispatched: a crash loses them, so every cast is safe to lose.
+broker is away, and a monitored one soon after its server has died; an error
+on purpose arrives as the same class with the same sentence and nothing else;
+an unexpected one arrives as RemoteError and leaves its traceback in the log of
+the service that failed. Messages are acknowledged before they are dispatched:
+a crash loses them, so every cast is safe to lose.
 """
 
 from __future__ import annotations
@@ -167,8 +168,8 @@ class _Caller:
             return self._send(method, context, values)
         except exceptions.MessagingTimeout as late:
             raise errors.NoAnswer(
-                f"{self._whom} did not answer {method.name} within {method.timeout:g} s; "
-                "see whether it is up: whimbrel service list"
+                f"{self._whom} did not answer {method.name} within {method.timeout:g} s"
+                f"{_silence(method)}; see whether it is up: whimbrel service list"
             ) from late
         except exceptions.MessageUndeliverable as nobody:
             raise errors.NoAnswer(
@@ -193,12 +194,20 @@ class _Caller:
             topic=self._topic + SLOW if method.slow else self._topic,
             version=method.since,
             timeout=method.timeout or None,
+            call_monitor_timeout=method.monitor or None,
             transport_options=messaging.TransportOptions(at_least_once=True),
         )
         if not method.waits:
             prepared.cast(context, method.name, **values)
             return None
         return wire.open_answer(prepared.call(context, method.name, **values))
+
+
+def _silence(method: interface.Method) -> str:
+    """Say what else a caller may have waited for in vain: the bus does not tell which it was."""
+    if not method.monitor:
+        return ""
+    return f", or gave no sign of life for {method.monitor} s"
 
 
 def _calling_half(kind: type[interface.Interface]) -> type[interface.Interface]:

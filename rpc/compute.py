@@ -1,4 +1,8 @@
-"""What the compute of one host does for the conductor and for other computes."""
+"""What the compute of one host does for the conductor and for other computes.
+
+What may take minutes is monitored: whoever asked hears within ALIVE seconds that
+the host or its compute has died, and goes on with what it does then.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,9 @@ from rpc import interface
 if TYPE_CHECKING:
     from common import objects
     from common.context import Context
+
+# Seconds without a sign of life after which a host that works on a long call is taken for dead.
+ALIVE = 20
 
 
 class Compute(interface.Interface):
@@ -114,7 +121,7 @@ class Compute(interface.Interface):
         one, and is not reported. A step that is done already is reported again.
         """
 
-    @interface.call(since="1.0", timeout=600)
+    @interface.call(since="1.0", timeout=600, monitor=ALIVE)
     def landed(
         self, context: Context, instance: objects.Instance, cold: objects.ColdMove, name: str
     ) -> list[str]:
@@ -127,7 +134,7 @@ class Compute(interface.Interface):
     def abort_cold_move(self, context: Context, migration: str) -> None:
         """Stop the copy of this move; WrongState when there is nothing to stop here."""
 
-    @interface.call(since="1.0", timeout=600)
+    @interface.call(since="1.0", timeout=600, monitor=ALIVE)
     def pre_live_migration(
         self, context: Context, instance: objects.Instance, migration: objects.Migration
     ) -> objects.LibvirtLiveMigrateData:
@@ -137,7 +144,7 @@ class Compute(interface.Interface):
         meanwhile fails with WrongState. A repeat makes nothing twice.
         """
 
-    @interface.call(since="1.0", timeout=120)
+    @interface.call(since="1.0", timeout=120, monitor=ALIVE)
     def post_live_migration_at_destination(
         self, context: Context, instance: objects.Instance, migration: objects.Migration
     ) -> int:

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from common import objects
     from common.context import Context
 
+# Seconds without a sign of life after which a conductor that works on a long call is taken for
+# dead: more than such a call waits for a worker.
+ALIVE = 60
+
 
 class Conductor(interface.Interface):
     """The only writer of server, migration and allocation state."""
@@ -39,7 +43,7 @@ class Conductor(interface.Interface):
     ) -> dict[str, str]:
         """Make this the server's whole metadata."""
 
-    @interface.call(since="1.0", timeout=180, slow=True)
+    @interface.call(since="1.0", timeout=180, slow=True, monitor=ALIVE)
     def live_migrate(  # noqa: PLR0913 - all that a request says
         self,
         context: Context,
@@ -61,7 +65,7 @@ class Conductor(interface.Interface):
         CheckFailed); without, they end up in the row.
         """
 
-    @interface.call(since="1.0", timeout=180)
+    @interface.call(since="1.0", timeout=180, monitor=ALIVE)
     def migrate_server(  # noqa: PLR0913 - one request
         self,
         context: Context,
@@ -142,7 +146,7 @@ class Conductor(interface.Interface):
     ) -> objects.Migration:
         """Change the policy of a live migration that has not ended, and give its row."""
 
-    @interface.call(since="1.0", timeout=240, slow=True)
+    @interface.call(since="1.0", timeout=240, slow=True, monitor=ALIVE)
     def resolve_move(self, context: Context, server: str, migration: str) -> objects.Resolution:
         """Settle a live migration that ended in `error` by what both hosts have of the guest.
 

@@ -39,6 +39,7 @@ class Method(NamedTuple):
     timeout: float
     signature: inspect.Signature
     slow: bool = False  # waits for other services: threads of its own answer it
+    monitor: int = 0  # silence after which the caller takes the server for dead; 0: none is
 
 
 class Interface(abc.ABC):
@@ -48,13 +49,15 @@ class Interface(abc.ABC):
     VERSION: ClassVar[str]
 
 
-def call(*, since: str, timeout: float, slow: bool = False) -> Callable[[F], F]:
+def call(*, since: str, timeout: float, slow: bool = False, monitor: int = 0) -> Callable[[F], F]:
     """Declare a method whose caller waits for its result, `timeout` seconds at most.
 
     One that is `slow` because it waits for other services keeps no other
-    method waiting, however many of it go on.
+    method waiting, however many of it go on. Of one with `monitor` the server
+    gives signs of life while it works, twice as often: so many seconds (2 or
+    more) without one end the call, whatever is left of its timeout.
     """
-    return _declare(waits=True, since=since, timeout=timeout, slow=slow)
+    return _declare(waits=True, since=since, timeout=timeout, slow=slow, monitor=monitor)
 
 
 def cast(*, since: str) -> Callable[[F], F]:
@@ -76,12 +79,19 @@ def fingerprint(interface: type[Interface]) -> list[str]:
     """Give one line per method that changes whenever its signature does."""
     return [
         f"{method.name}{method.signature} {'call' if method.waits else 'cast'} "
-        f"since {method.since} timeout {method.timeout:g}{' slow' if method.slow else ''}"
+        f"since {method.since} timeout {method.timeout:g}{_monitored(method)}"
+        f"{' slow' if method.slow else ''}"
         for _, method in sorted(methods(interface).items())
     ]
 
 
-def _declare(*, waits: bool, since: str, timeout: float, slow: bool = False) -> Callable[[F], F]:
+def _monitored(method: Method) -> str:
+    return f" monitor {method.monitor}" if method.monitor else ""
+
+
+def _declare(
+    *, waits: bool, since: str, timeout: float, slow: bool = False, monitor: int = 0
+) -> Callable[[F], F]:
     def mark(function: F) -> F:
         method = Method(
             name=function.__name__,
@@ -90,6 +100,7 @@ def _declare(*, waits: bool, since: str, timeout: float, slow: bool = False) -> 
             timeout=timeout,
             signature=inspect.signature(function),
             slow=slow,
+            monitor=monitor,
         )
         setattr(function, _MARK, method)
         return abc.abstractmethod(function)

@@ -1,9 +1,13 @@
 """The bus over a real broker: calls, casts, errors, and a broker that goes away."""
 
+import pathlib
 import queue
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent import futures
 
 import pytest
 
@@ -15,6 +19,33 @@ from rpc import bus as buses
 from rpc import interface
 
 BOUND = 20  # seconds within which a request is answered, whatever the broker does
+
+# A server on greenthreads, as compute is one: it works in a native thread.
+GREEN = """
+import services.compute.green
+import sys
+import threading
+from eventlet import patcher
+from common.config import load
+from rpc import bus as buses
+from services.compute import concurrency
+from tests.integration import test_bus
+
+threads = concurrency.green(2)
+never = patcher.original("threading").Event()
+
+class Manager(test_bus.Manager):
+    def ponder(self, context, seconds):
+        print("pondering", flush=True)
+        threads.native(never.wait, seconds)
+        return self.name
+
+bus = buses.Bus(load.private({"transport_url": sys.argv[1]}))
+server = bus.serve(Manager("green"), "green", threads=2)
+server.start()
+print("serving", flush=True)
+threading.Event().wait()
+"""
 
 
 class Echo(interface.Interface):
@@ -39,6 +70,10 @@ class Echo(interface.Interface):
     def where(self, context):
         """Tell which server answers."""
 
+    @interface.call(since="1.0", timeout=60, monitor=4)
+    def ponder(self, context, seconds: float):
+        """Take longer than a monitor's silence."""
+
     @interface.cast(since="1.0")
     def note(self, context, words: str):
         """Remember words."""
@@ -49,6 +84,7 @@ class Manager(Echo):
 
     def __init__(self, name: str = "one") -> None:
         self.name = name
+        self.enough = threading.Event()
         self.noted: queue.Queue[tuple[str, str]] = queue.Queue()
 
     def rename(self, context, flavor, name):
@@ -61,6 +97,10 @@ class Manager(Echo):
         raise ZeroDivisionError
 
     def where(self, context):
+        return self.name
+
+    def ponder(self, context, seconds):
+        self.enough.wait(seconds)
         return self.name
 
     def note(self, context, words):
@@ -133,6 +173,42 @@ def test_call_reaches_the_named_server(bus, manager, context):
     other.wait()
 
     assert {"one": "one", "two": "two"} == answers
+
+
+def test_signs_of_life_keep_a_long_call_waiting(bus, manager, context):
+    """Twice the silence that a monitor allows is no reason to give up a server at work."""
+    assert "one" == bus.client(Echo).ponder(context, 9.0)
+
+
+@pytest.fixture
+def green(broker) -> Iterator[subprocess.Popen[str]]:
+    """A server in a process of its own, on greenthreads."""
+    with subprocess.Popen(
+        [sys.executable, "-c", GREEN, broker],
+        cwd=pathlib.Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert "serving\n" == process.stdout.readline()
+        yield process
+        process.kill()
+
+
+def test_green_server_gives_signs_of_life(bus, green, context):
+    """What blocks a native thread does not keep the greenthreads from telling."""
+    assert "green" == bus.client(Echo, "green").ponder(context, 9.0)
+
+
+def test_server_that_dies_at_work_ends_the_call(bus, green, context):
+    """Long before the call's timeout, by the error that others try again after."""
+    with futures.ThreadPoolExecutor(1) as callers:
+        asked = callers.submit(bus.client(Echo, "green").ponder, context, 60.0)
+        assert "pondering\n" == green.stdout.readline()
+        green.kill()
+
+        with pytest.raises(errors.NoAnswer, match=r"ponder.*no sign of life for 4 s"):
+            asked.result(BOUND)
 
 
 def test_call_to_nobody_ends_in_time(bus, context):

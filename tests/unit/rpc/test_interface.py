@@ -7,6 +7,8 @@ from rpc import conductor
 from rpc import interface
 from rpc import scheduler
 
+MINUTES = 120  # seconds
+
 
 class Echo(interface.Interface):
     TOPIC = "echo"
@@ -66,6 +68,25 @@ def test_fingerprint_changes_with_a_signature():
     assert before[1] != after[1]
     assert "loud" in after[1]
     assert after[1].endswith("call since 1.0 timeout 6")
+
+
+def test_monitor_is_part_of_the_fingerprint():
+    """A server that gives no signs of life must not be asked for them unseen."""
+
+    class Other(Echo):
+        @interface.call(since="1.0", timeout=5, monitor=2)
+        def say(self, context, words: str):
+            """Give the words back."""
+
+    assert interface.fingerprint(Other)[1].endswith("call since 1.0 timeout 5 monitor 2")
+
+
+@pytest.mark.parametrize("kind", [compute.Compute, conductor.Conductor, scheduler.Scheduler])
+def test_nobody_waits_for_minutes_without_a_sign_of_life(kind):
+    """The bus sends these no more often than once a second, so a monitor is 2 s or more."""
+    long = [method for method in interface.methods(kind).values() if method.timeout >= MINUTES]
+
+    assert [] == [method.name for method in long if not 2 <= method.monitor < MINUTES]
 
 
 @pytest.mark.parametrize("kind", [compute.Compute, conductor.Conductor, scheduler.Scheduler])

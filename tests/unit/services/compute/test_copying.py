@@ -43,6 +43,7 @@ class Ground:
         self.shutdown_timeout = 60
         self.there: list[str] = []
         self.attempts: list[list[str] | errors.Error] = []
+        self.silences: list[errors.Error] = []
         self.lands: list[list[str]] = []
         self.had: list[list[str]] = []
         self.told: list[objects.MigrationProgress] = []
@@ -66,7 +67,9 @@ class Ground:
         raise AssertionError
 
     def landed(self, *_which: object) -> list[str]:
-        """Give what is at the destination."""
+        """Give what is at the destination, unless it has died meanwhile."""
+        if self.silences:
+            raise self.silences.pop()
         return self.there
 
     def post(self, progress: objects.MigrationProgress) -> None:
@@ -110,6 +113,16 @@ def test_broken_copy_goes_on_where_it_broke(ground):
 
     assert [[], ["a"]] == ground.had
     assert 2 * MIB == made._meter.done
+
+
+def test_destination_that_dies_while_it_is_asked_is_asked_again(ground):
+    """Nothing was sent yet that would be sent twice."""
+    ground.silences = [errors.NoAnswer("it gave no sign of life")]
+    ground.attempts, ground.lands = [["a", "b"]], [["a", "b"]]
+
+    bring(ground)
+
+    assert [[]] == ground.had
 
 
 def test_damaged_chunk_is_sent_again(ground):
