@@ -63,11 +63,15 @@ class Link:
 
     def explain(self, ended: JobEnd, aborted: str | None) -> errors.Error:
         """Say why the guest stayed: somebody wanted it, the link broke, or what was told."""
-        if self.lost is None and not self.answers():
-            self.lost = f"the link between {self.name} broke: {ended.reason}"
+        self._check(ended.reason)
         if ended.cancelled or aborted:
             return errors.MoveAborted(aborted or ended.reason)
         return errors.LinkLost(self.lost) if self.lost else errors.MoveFailed(ended.reason)
+
+    def blame(self, error: errors.Error) -> None:
+        """Look whether the link is why nobody answered, or why a move had to be aborted."""
+        if isinstance(error, errors.Unavailable | errors.MoveAborted):
+            self._check(error.message)
 
     @property
     def name(self) -> str:
@@ -82,6 +86,10 @@ class Link:
     @property
     def _name(self) -> str:
         return str(self._migration.uuid)
+
+    def _check(self, why: str) -> None:
+        if self.lost is None and not self.answers():
+            self.lost = f"the link between {self.name} broke: {why}"
 
     def _look(self) -> None:
         now = self._deps.clock.monotonic()

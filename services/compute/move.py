@@ -186,11 +186,11 @@ class Move:
     def _prepare(self) -> bool:
         """Have the destination make ready; the journal has this step already."""
         self._journal.begun("pre_live_migration", str(self._migration.destination))
+        asked = far.Asked(self._destination, self.context, self._instance, self._migration)
         try:
-            data = self._destination.pre_live_migration(
-                self.context, self._instance, self._migration
-            )
+            data = far.prepare(asked, self._deps.threads, lambda: self._aborted)
         except errors.Error as refusal:
+            self._link.blame(refusal)
             self._undo(refusal, "pre_live_migration", str(self._migration.destination), None)
             return False
         self._journal.ended("pre_live_migration")

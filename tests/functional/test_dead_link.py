@@ -84,6 +84,23 @@ def test_abort_over_a_dead_link(stage):
     assert (states.Move.CANCELLED, "aborted by a user") == (ended.status, ended.error_message)
 
 
+def test_abort_over_a_dead_link_while_the_destination_makes_ready(stage):
+    """Nobody waits for what it makes: it removes that, and the conductor sees to it."""
+    server = stage.boot()
+    held = stage.world.hold("host2", "prepare")
+    move = stage.migrate(server.uuid, "host2")
+    assert held.begun.wait(stages.PATIENCE)
+    stage.world.cut.add("host2")
+
+    stage.conductor.abort_migration(context.admin(), server.uuid, move)
+    ended = stage.ended(move)
+    held.go.set()
+    cleaned(stage, move)
+
+    assert (states.Move.CANCELLED, "aborted by a user") == (ended.status, ended.error_message)
+    assert "dead link" in next(step for step in stage.steps(move) if step.step == UNDO).error
+
+
 def test_undo_that_is_refused_is_not_repeated(stage):
     """A guest that runs there is for a person: the journal says so once more, and that is all."""
     server = stage.boot(stages.LARGE)

@@ -148,6 +148,24 @@ def test_trouble_with_a_look_does_not_end_the_watch(stage, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("error", "answering", "lost"),
+    [
+        (errors.NoAnswer("silence"), False, True),
+        (errors.MoveAborted("by a user"), False, True),
+        (errors.NoAnswer("silence"), True, False),
+        (errors.NoDiskSpace("it is full"), False, False),
+    ],
+)
+def test_link_is_blamed_for_silence_only(stage, error, answering, lost):
+    """A destination that has refused did answer."""
+    stage.hypervisor.answering = answering
+
+    stage.link.blame(error)
+
+    assert lost is (stage.link.lost is not None)
+
+
+@pytest.mark.parametrize(
     ("cancelled", "aborted", "answering", "kind"),
     [
         (True, None, True, errors.MoveAborted),

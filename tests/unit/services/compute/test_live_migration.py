@@ -25,6 +25,7 @@ from services.compute.virt import local
 from services.compute.virt.simulated import driver
 from services.compute.virt.simulated import world as worlds
 from tests import factories
+from tests import stage as stages
 from tests import waiting
 
 FILES = local.Files(None, None, None)
@@ -268,6 +269,37 @@ def test_destination_without_an_answer_fails_the_move(make):
         last.failed_host,
     )
     assert ["failed", "done"] == [step.state for step in last.steps]
+
+
+def test_abort_waits_for_no_preparation(make):
+    """The source undoes at once what its destination still makes, and nothing begins."""
+    stage = make()
+    held = stage.world.hold("host2", "prepare")
+    stage.start()
+    assert held.begun.wait(stages.PATIENCE)
+
+    stage.outgoing.find("m").abort("aborted by a user")
+
+    assert states.Move.CANCELLED == stage.over()
+    last = stage.conductor.reports[-1]
+    assert ("aborted by a user", "pre_live_migration") == (last.error_message, last.failed_step)
+    assert ["prepare", "undo"] == stage.peer.calls
+    assert ["host1"] == stage.world.running(stage.server.uuid)
+    held.go.set()
+
+
+def test_abort_is_what_is_told_although_nobody_answers(make):
+    """Which of the two was noticed first does not matter to who aborted it."""
+    stage = make()
+    held = stage.world.hold("host2", "prepare")
+    stage.world.plant("host2", "prepare", errors.NoAnswer("it gave no sign of life"))
+    stage.start()
+    assert held.begun.wait(stages.PATIENCE)
+
+    stage.outgoing.find("m").abort("aborted by a user")
+    held.go.set()
+
+    assert states.Move.CANCELLED == stage.over()
 
 
 def test_abort_of_what_does_not_go_on_is_refused(make):
