@@ -50,10 +50,10 @@ def steps(tx: Tx, migration_uuid: str) -> list[objects.MigrationStep]:
     ]
 
 
-def failures(tx: Tx, name: str, codes: Collection[str]) -> list[objects.MigrationStep]:
-    """Give the steps of that name whose last attempt failed with one of the codes.
+def failures(tx: Tx, names: Collection[str], codes: Collection[str]) -> list[objects.MigrationStep]:
+    """Give the steps of these names whose last attempt failed with one of the codes.
 
-    Only of moves that are over: while one goes on, its source cares.
+    Only of moves that are over: while one goes on, its hosts care.
     """
     moves, later = tables.MIGRATIONS, _S.alias()
     again = sa.exists().where(
@@ -66,7 +66,7 @@ def failures(tx: Tx, name: str, codes: Collection[str]) -> list[objects.Migratio
         sa.select(_S)
         .join(moves, moves.c.uuid == _S.c.migration_uuid)
         .where(
-            _S.c.step == name,
+            _S.c.step.in_(sorted(names)),
             _S.c.state == states.StepState.FAILED,
             _S.c.error_code.in_(sorted(codes)),
             moves.c.status.in_(sorted(states.TERMINAL)),

@@ -1,7 +1,8 @@
-"""What a failed move left at its destination: removed once the destination can be asked.
+"""What a move left on a host that could not be asked: removed once the host can be.
 
-The source asks for a moment and then lets the move end; from then on the
-journal remembers, so that neither a restart nor a long silence forgets it.
+The source of a live move asks for a moment and then lets the move end; a cold
+move goes on without a host that was forced down. From then on the journal
+remembers, so that neither a restart nor a long silence forgets it.
 """
 
 from __future__ import annotations
@@ -17,16 +18,18 @@ from common.db import journal
 from common.db import moves
 from common.db import servers
 from services.conductor import liveness
+from services.conductor.cold import steps
 
 if TYPE_CHECKING:
     import datetime
+    from collections.abc import Callable
 
     from common.db.engine import Tx
     from services.conductor.deps import Deps
 
 LOG = logging.getLogger(__name__)
 
-STEP = "rollback_live_migration_at_destination"
+ROLLBACK = "rollback_live_migration_at_destination"
 EVERY = 5.0  # seconds between looks into the journal
 # What passes by itself; any other refusal is for a person.
 PASSING = frozenset(
@@ -46,7 +49,7 @@ class Leftovers:
         self._going: set[str] = set()
 
     def tick(self) -> None:
-        """Ask each destination that is up again to undo what it could not; nobody waits here."""
+        """Ask each host that is up again to tidy up what it could not; nobody waits here."""
         now = self._deps.clock.monotonic()
         if now < self._next:
             return
@@ -54,7 +57,7 @@ class Leftovers:
         with self._deps.database.read() as tx:
             found = [
                 step
-                for step in journal.failures(tx, STEP, PASSING)
+                for step in journal.failures(tx, AGAIN, PASSING)
                 if step.migration_uuid not in self._going and _up(self._deps, tx, step.host)
             ]
         for step in found:
@@ -63,33 +66,71 @@ class Leftovers:
 
     def _again(self, step: objects.MigrationStep) -> None:
         try:
-            self._undo(step)
+            AGAIN[step.step](self._deps, step)
         except errors.Error as still:
-            LOG.info("migration %s: not undone on %s: %s", step.migration_uuid, step.host, still)
+            LOG.info("migration %s: not tidied up on %s: %s", step.migration_uuid, step.host, still)
         except Exception:
-            LOG.exception("migration %s: undoing it on %s failed", step.migration_uuid, step.host)
+            LOG.exception("migration %s: tidying up on %s failed", step.migration_uuid, step.host)
         finally:
             self._going.discard(step.migration_uuid)
 
-    def _undo(self, step: objects.MigrationStep) -> None:
-        """Ask once; an answer that will not change is written, any other is waited for."""
-        begun = self._deps.clock.now()
-        error: errors.Error | None = None
-        with self._deps.database.read() as tx:
-            migration = moves.get(tx, step.migration_uuid)
-            instance = servers.get(tx, migration.instance_uuid, deleted=True)
-        data = migration.data or objects.LibvirtLiveMigrateData(migration_uuid=migration.uuid)
-        try:
-            self._deps.compute(step.host).rollback_live_migration_at_destination(
-                contexts.admin(migration.request_id), instance, migration.replace(data=data)
-            )
-        except errors.Error as refusal:
-            if refusal.code in PASSING:
-                raise
-            error = refusal
-        LOG.info("migration %s: %s: %s", migration.uuid, step.host, error or "nothing is left")
-        with self._deps.database.write() as tx:
-            journal.step(tx, _ended(step, begun, self._deps.clock.now(), error))
+
+def _roll_back(deps: Deps, step: objects.MigrationStep) -> None:
+    """Ask once; an answer that will not change is written, any other is waited for."""
+    begun = deps.clock.now()
+    error: errors.Error | None = None
+    with deps.database.read() as tx:
+        migration = moves.get(tx, step.migration_uuid)
+        instance = servers.get(tx, migration.instance_uuid, deleted=True)
+    data = migration.data or objects.LibvirtLiveMigrateData(migration_uuid=migration.uuid)
+    try:
+        deps.compute(step.host).rollback_live_migration_at_destination(
+            contexts.admin(migration.request_id), instance, migration.replace(data=data)
+        )
+    except errors.Error as refusal:
+        if refusal.code in PASSING:
+            raise
+        error = refusal
+    LOG.info("migration %s: %s: %s", migration.uuid, step.host, error or "nothing is left")
+    with deps.database.write() as tx:
+        journal.step(tx, _ended(step, begun, deps.clock.now(), error))
+
+
+def _tell(deps: Deps, step: objects.MigrationStep) -> None:
+    """Tell the host of a cold move; its report ends this attempt in the journal."""
+    with deps.database.read() as tx:
+        migration = moves.get(tx, step.migration_uuid)
+        instance = servers.get(tx, migration.instance_uuid, deleted=True)
+    if not _due(migration, instance, step):
+        return
+    LOG.info("migration %s: %s is told now: %s", migration.uuid, step.host, step.step)
+    deps.compute(step.host).cold_step(
+        contexts.admin(migration.request_id),
+        instance,
+        migration.replace(generation=step.attempt),
+        step.step,
+    )
+
+
+def _due(
+    migration: objects.Migration, instance: objects.Instance, step: objects.MigrationStep
+) -> bool:
+    """Tell whether nothing that the move left on the host is needed any more.
+
+    Where the server lives now is no place to look for its leftovers.
+    """
+    if step.step == UNDO and instance.host == step.host and instance.terminated_at is None:
+        return False
+    # A host that could not be asked to prepare was given up for another.
+    elsewhere = step.step == UNDO and step.host != migration.destination
+    return elsewhere or migration.status in steps.AFTER[step.step]
+
+
+UNDO = "undo_resize"
+AGAIN: dict[str, Callable[[Deps, objects.MigrationStep], None]] = {
+    ROLLBACK: _roll_back,
+    **dict.fromkeys(steps.AFTER, _tell),
+}
 
 
 def _up(deps: Deps, tx: Tx, host: str) -> bool:

@@ -11,6 +11,7 @@ from common import objects
 from common import states
 from common.db import journal
 from common.db import moves
+from services.conductor import leftovers
 from services.conductor import liveness
 from services.conductor import moves as moving
 from services.conductor.cold import endings
@@ -19,6 +20,8 @@ from services.conductor.cold import place
 from services.conductor.cold import steps
 
 if TYPE_CHECKING:
+    import datetime
+
     from common.db.engine import Tx
     from services.conductor.deps import Deps
 
@@ -29,7 +32,8 @@ def report(deps: Deps, told: objects.StepReport) -> None:
     """Take how a step ended, and do what follows from it."""
     with deps.database.write() as tx:
         migration = moves.get(tx, told.migration_uuid)
-        journal.step(tx, _ended(told, migration))
+        if not _again(migration, told):
+            journal.step(tx, _ended(told, migration))
         if not _expected(migration, told):
             LOG.info("migration %s: a late report of %s is ignored", migration.uuid, told.step)
             return
@@ -63,15 +67,15 @@ def care(deps: Deps, migration: objects.Migration) -> None:
         away = _away(deps, tx, host)
         forced = away is not None and liveness.given_up(deps, tx, host)
     if away is not None and step.otherwise is steps.End.NEXT_HOST:
-        _answer_for(deps, migration, errors.NoAnswer(away))
+        _answer_for(deps, migration, away, failed=True)
         return
-    if forced and step.skip:
+    if forced and steps.left_out(migration, migration.stage):
         LOG.warning("migration %s: %s is left out: %s", migration.uuid, migration.stage, away)
-        _answer_for(deps, migration, None)
+        _answer_for(deps, migration, str(away), failed=False)
         return
     if forced and step.otherwise == "undo_resize" and step.role is steps.Role.DESTINATION:
         # It is said to run nothing any more; what was kept at the source is the guest then.
-        _answer_for(deps, migration, errors.NoAnswer(str(away)))
+        _answer_for(deps, migration, str(away), failed=True)
         return
     why: dict[str, Any] = (
         {} if away is None else {"error_message": _still(migration, f"{migration.stage}: {away}")}
@@ -148,27 +152,55 @@ def _expected(migration: objects.Migration, told: objects.StepReport) -> bool:
     )
 
 
-def _answer_for(deps: Deps, migration: objects.Migration, error: errors.Error | None) -> None:
-    """Report for a host that is away; should it report later, nobody listens."""
+def _again(migration: objects.Migration, told: objects.StepReport) -> bool:
+    """Tell whether it is about a leftover that is asked for again: of many tries one is enough."""
+    return migration.status in states.TERMINAL and told.error_code in leftovers.PASSING
+
+
+def _answer_for(deps: Deps, migration: objects.Migration, away: str, *, failed: bool) -> None:
+    """Report for a host that is away; should it report later, nobody listens.
+
+    The journal remembers what it has not done, so that it is asked once it is back.
+    """
     now = deps.clock.now()
+    error = errors.NoAnswer(away)
     with deps.database.write() as tx:
         mine = moves.advance(
             tx,
             migration,
             renumber=True,
         )
-    report(
-        deps,
-        objects.StepReport(
-            migration_uuid=mine.uuid,
-            generation=mine.generation,
-            step=mine.stage,
-            host=steps.host(mine, str(mine.stage)),
-            started_at=now,
-            finished_at=now,
-            error_code=error.code if error else None,
-            error_message=error.message if error else None,
-        ),
+        for name, generation in _missed(migration, mine):
+            journal.step(tx, _ended(_told(mine, name, generation, now, error), mine))
+    report(deps, _told(mine, str(mine.stage), mine.generation, now, error if failed else None))
+
+
+def _missed(before: objects.Migration, mine: objects.Migration) -> set[tuple[str, int]]:
+    """Name what the journal must not believe to be done: by step and generation."""
+    name = str(mine.stage)
+    return {
+        (name, before.generation),
+        (name, mine.generation),
+        (steps.LATER.get(name, name), mine.generation),
+    }
+
+
+def _told(
+    mine: objects.Migration,
+    name: str,
+    generation: int,
+    now: datetime.datetime,
+    error: errors.Error | None,
+) -> objects.StepReport:
+    return objects.StepReport(
+        migration_uuid=mine.uuid,
+        generation=generation,
+        step=name,
+        host=steps.host(mine, str(mine.stage)),
+        started_at=now,
+        finished_at=now,
+        error_code=error.code if error else None,
+        error_message=error.message if error else None,
     )
 
 

@@ -105,6 +105,19 @@ UNLESS: dict[tuple[str, str], str] = {
     ("undo_resize", errors.Conflict.code): "finish_resize",
 }
 
+# What a host is asked for once it is back that could not be asked for a step, or for
+# what the step has made; and the ends of a move after which that is right.
+LATER: dict[str, str] = {
+    "prep_resize": "undo_resize",
+    "undo_resize": "undo_resize",
+    "revert_resize": "undo_resize",
+    "confirm_resize": "confirm_resize",
+}
+AFTER: dict[str, frozenset[Move]] = {
+    "undo_resize": frozenset({Move.FAILED, Move.CANCELLED, Move.REVERTED}),
+    "confirm_resize": frozenset({Move.CONFIRMED}),
+}
+
 # The step before which nothing of a move is anywhere but in rows.
 PREPARE = "prep_resize"
 
@@ -130,6 +143,17 @@ def flavor(migration: objects.Migration, name: str) -> objects.Flavor:
     """Give the flavor that the guest has on the step's host."""
     agreed = cold(migration)
     return agreed.old_flavor if STEPS[name].role is Role.SOURCE else agreed.new_flavor
+
+
+def left_out(migration: objects.Migration, name: str) -> bool:
+    """Tell whether the move goes on without a step whose host was forced down.
+
+    Not where the same host has to do the next one.
+    """
+    step = STEPS[name]
+    return step.skip and (
+        step.then not in STEPS or host(migration, step.then) != host(migration, name)
+    )
 
 
 def cold(migration: objects.Migration) -> objects.ColdMove:

@@ -55,6 +55,33 @@ def test_statuses_follow_the_table_of_states(name):
         assert states.allowed(states.Kind.COLD, row.status, after)
 
 
+def test_what_is_left_out_is_asked_for_later():
+    """By a step that the hosts know, after an end at which it is right."""
+    left_out = {name for name, row in steps.STEPS.items() if row.skip}
+
+    assert steps.LATER.keys() == {*left_out, steps.PREPARE}
+    assert set(steps.LATER.values()) == steps.AFTER.keys()
+    assert steps.AFTER.keys() <= resize.STEPS.keys()
+    assert all(ends <= states.TERMINAL for ends in steps.AFTER.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "destination", "expected"),
+    [
+        ("undo_resize", "host2", True),
+        ("undo_resize", "host1", False),
+        ("revert_resize", "host1", False),
+        ("confirm_resize", "host1", True),
+        ("restore_instance", "host2", False),
+    ],
+)
+def test_step_is_left_out_unless_its_host_does_the_next(name, destination, expected):
+    """A resize that stayed on its host is undone there before anything is put back."""
+    move = factories.migration(type="resize", source="host1", destination=destination)
+
+    assert expected is steps.left_out(move, name)
+
+
 def test_only_tidying_is_left_out_when_a_host_is_gone():
     """Nothing is left out that brings a guest back, or copies it."""
     assert {"undo_resize", "confirm_resize", "revert_resize"} == {
