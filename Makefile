@@ -23,8 +23,8 @@ demo: setup ## boot a guest on real libvirt hosts and live-migrate it there and 
 demo-sim: setup-sim ## the same story on simulated hypervisors, in one process
 	@$(BIN)/python -m deploy.demo.sim
 
-test: setup lint types imports ## everything, as CI runs it (root)
-	$(BIN)/pytest $(FAST) tests/integration
+test: setup check ## everything, as CI runs it (root)
+	$(BIN)/pytest tests/integration
 
 check: lint types imports fast ## what every commit passes: all but integration
 
@@ -39,7 +39,7 @@ imports: ## the arrows between rooms
 	$(BIN)/lint-imports --cache-dir .cache/import-linter
 
 fast:
-	$(BIN)/pytest -q -n 2 --dist loadfile $(FAST)
+	$(BIN)/pytest -n 2 --dist loadfile $(FAST)
 
 coverage: ## the fast tests again, with the lines and branches that they miss
 	$(BIN)/pytest -q -n 2 --dist loadfile --cov --cov-report=term $(FAST)

@@ -16,6 +16,7 @@ from common import states
 from common.db import journal
 from common.db import servers
 from services.conductor import building
+from services.conductor import liveness
 from services.conductor import servers as stationary
 
 if TYPE_CHECKING:
@@ -43,21 +44,41 @@ def _care(deps: Deps, server: objects.Instance) -> None:
     try:
         with deps.database.write() as tx:
             servers.change(tx, server.uuid, expect={"generation": server.generation})
-            asked = journal.actions(tx, server.uuid, limit=1)
-        context = contexts.admin(asked[0].request_id if asked else None)
-        _send(deps, context, server)
+        again(deps, server)
     except errors.Conflict as decided:
         LOG.info("server %s: left as it is: %s", server.uuid, decided)
     except errors.Error as away:
         LOG.warning("server %s: %s goes on waiting: %s", server.uuid, server.task_state, away)
 
 
-def _send(deps: Deps, context: Context, server: objects.Instance) -> None:
+def again(deps: Deps, server: objects.Instance) -> None:
+    """Tell the server's host what its task is; a host that is gone for good need not delete it.
+
+    Unavailable while the host cannot be told.
+    """
+    context = _context(deps, server)
     if server.host is None:
         building.orphaned(deps, context, server)
         return
-    LOG.info("server %s: %s is told again: %s", server.uuid, server.host, server.task_state)
+    LOG.info("server %s: %s is told: %s", server.uuid, server.host, server.task_state)
     if server.task_state == states.Task.SPAWNING:
         deps.compute(server.host).build_server(context, server)
         return
-    stationary.order(deps, context, server, OPERATIONS[states.Task(str(server.task_state))])
+    operation = OPERATIONS[states.Task(str(server.task_state))]
+    if operation == "delete" and _given_up(deps, server.host):
+        LOG.warning("server %s: deleted without %s", server.uuid, server.host)
+        stationary.settle(deps, context, server, operation, states.Power.NOSTATE)
+        return
+    stationary.order(deps, context, server, operation)
+
+
+def _context(deps: Deps, server: objects.Instance) -> Context:
+    """Give the request that asked last for something."""
+    with deps.database.read() as tx:
+        asked = journal.actions(tx, server.uuid, limit=1)
+    return contexts.admin(asked[0].request_id if asked else None)
+
+
+def _given_up(deps: Deps, host: str) -> bool:
+    with deps.database.read() as tx:
+        return liveness.given_up(deps, tx, host)

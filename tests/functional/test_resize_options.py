@@ -2,12 +2,14 @@
 
 import contextlib
 from collections.abc import Callable
+from collections.abc import Iterator
 
 import pytest
 
 from common import context
 from common import errors
 from common import states
+from services.conductor.cold import endings
 from tests import factories
 from tests import invariants
 from tests import stage as stages
@@ -126,3 +128,40 @@ def test_destination_given_up_leaves_the_guest_at_its_source(make_stage, method)
         assert states.Vm.ACTIVE == stage.idle(server.uuid).vm_state
         stage.mark("host2", forced_down=False)
         held.go.set()
+
+
+class TestConductorDies:
+    """A move has ended, and its conductor dies before it does what was to follow."""
+
+    @pytest.fixture
+    def forgetful(self, make_stage, monkeypatch) -> Iterator[stages.Stage]:
+        """Run services of which no conductor does at once what follows the end of a move."""
+        monkeypatch.setattr(endings, "follow_up", lambda *_: None)
+        with make_stage(**{"conductor.lease": 5}) as stage:
+            yield stage
+
+    def test_move_still_confirms_itself(self, forgetful):
+        """The next one does it."""
+        server = forgetful.boot()
+
+        uuid = forgetful.relocate(server.uuid, "host2", auto_confirm=True)
+
+        assert states.Move.CONFIRMED == forgetful.ended(uuid).status
+        invariants.hold(forgetful)
+
+    @pytest.mark.parametrize("method", ["prepare_cold", "copy", "assemble"])
+    def test_server_is_still_deleted(self, forgetful, method):
+        """Whatever the move was at when its user asked for that, the request has an end."""
+        server, asked = forgetful.boot(), context.admin()
+        held = forgetful.world.hold("host1" if method == "copy" else "host2", method)
+        forgetful.relocate(server.uuid, "host2")
+        waiting.until(held.begun.is_set, f"{method} has begun")
+
+        forgetful.conductor.operate(asked, server.uuid, "delete")
+        held.go.set()
+        waiting.until(lambda: not forgetful.servers(), "the server is deleted", 30)
+
+        assert {} == forgetful.everything_held()
+        told = forgetful.action(server.uuid, asked.request_id)
+        assert ("delete", None) == (told.action, told.message)
+        assert told.finished_at is not None

@@ -105,7 +105,8 @@ def resolve(
             raise refusals.wrong_state(instance, NAMES[step], "task_state", instance.task_state)
         if not then_delete:
             liveness.require(deps, tx, steps.host(migration, step), f"told to {NAMES[step]}")
-        journal.start(tx, stationary.action(deps, context, server, NAMES[step]))
+        asked = "delete" if then_delete else NAMES[step]
+        journal.start(tx, stationary.action(deps, context, server, asked))
         cold = steps.cold(migration).replace(then_delete=then_delete)
         entered = entering.enter(
             deps, tx, migration, step, cold=cold, request_id=context.request_id
@@ -127,11 +128,8 @@ def delete(deps: Deps, context: Context, server: str) -> bool:
         resolve(deps, context, server, "confirm_resize", then_delete=True)
         return True
     with deps.database.write() as tx:
-        moves.advance(
-            tx,
-            migration,
-            cold=steps.cold(migration).replace(then_delete=True),
-        )
+        moves.advance(tx, migration, cold=steps.cold(migration).replace(then_delete=True))
+        journal.start(tx, stationary.action(deps, context, server, "delete"))
     with contextlib.suppress(errors.WrongState, errors.Unavailable):
         abort(deps, context, migration)
     LOG.info("migration %s: server %s is deleted when it has ended", migration.uuid, server)

@@ -7,7 +7,6 @@ import logging
 from typing import Any
 from typing import TYPE_CHECKING
 
-from common import context as contexts
 from common import errors
 from common import reasons
 from common import states
@@ -16,6 +15,7 @@ from common.db import journal
 from common.db import moves
 from common.db import servers
 from services.conductor import liveness
+from services.conductor import lost
 from services.conductor import moves as moving
 from services.conductor import placement
 from services.conductor import servers as stationary
@@ -58,17 +58,23 @@ def finished(
         **_seen(told),
     )
     journal.finish(tx, migration.request_id, instance.uuid, deps.clock.now())
-    window = deps.conf.conductor.resize_confirm_window
-    confirm_at = deps.clock.now() + datetime.timedelta(seconds=window) if window else None
     return _close(
         tx,
         migration,
         states.Move.FINISHED,
         **WELL,
-        confirm_at=confirm_at,
+        confirm_at=_confirm_at(deps, migration),
         progress=_all(migration.progress),
         **values,
     )
+
+
+def _confirm_at(deps: Deps, migration: objects.Migration) -> datetime.datetime | None:
+    """Say when the move confirms itself; at once is written too: who is to do it may die."""
+    cold, window = steps.cold(migration), deps.conf.conductor.resize_confirm_window
+    if cold.auto_confirm or cold.then_delete:
+        return deps.clock.now()
+    return deps.clock.now() + datetime.timedelta(seconds=window) if window else None
 
 
 def confirmed(
@@ -184,9 +190,12 @@ def fail(
 
 
 def follow_up(deps: Deps, migration: objects.Migration) -> None:
-    """Begin what was asked to come after the end: confirm by itself, or delete."""
+    """Begin what was asked to come after the end: confirm by itself, or delete.
+
+    It is written with the end: what cannot begin now, or is not begun by a
+    conductor that dies, begins at a later tick.
+    """
     cold = steps.cold(migration)
-    context = contexts.admin(migration.request_id)
     try:
         if migration.status == states.Move.FINISHED:
             if cold.auto_confirm or cold.then_delete:
@@ -195,11 +204,16 @@ def follow_up(deps: Deps, migration: objects.Migration) -> None:
         if migration.status == states.Move.CONFIRMED:
             entering.settle(deps, migration)
         if cold.then_delete:
-            stationary.operate(deps, context, migration.instance_uuid, "delete")
+            lost.again(deps, _server(deps, migration))
     except errors.NotFound:
         LOG.info("migration %s: its server is gone already", migration.uuid)
     except errors.Error as trouble:
         LOG.warning("migration %s: what follows it must wait: %s", migration.uuid, trouble)
+
+
+def _server(deps: Deps, migration: objects.Migration) -> objects.Instance:
+    with deps.database.read() as tx:
+        return servers.get(tx, migration.instance_uuid)
 
 
 def confirm(deps: Deps, migration: objects.Migration) -> None:
@@ -268,14 +282,17 @@ def _settle(
 ) -> None:
     """Give the server, unless it was deleted meanwhile, the state that its guest has.
 
+    One that was to be deleted at the end is being deleted from here on.
     `said` is what went wrong, for whoever asked; a move that ended well says
     nothing, whatever it waited for.
     """
     instance = servers.get(tx, migration.instance_uuid, deleted=True)
     if instance.vm_state != states.Vm.DELETED:
         power = int(changes.get("power_state", instance.power_state))
-        state = stationary.OBSERVED.get(states.Power(power), states.Vm(steps.cold(migration).was))
-        changes |= {"vm_state": state, "task_state": None, "progress": 0}
+        cold = steps.cold(migration)
+        state = stationary.OBSERVED.get(states.Power(power), states.Vm(cold.was))
+        task = states.Task.DELETING if cold.then_delete else None
+        changes |= {"vm_state": state, "task_state": task, "progress": 0}
         servers.change(tx, instance.uuid, expect={"generation": instance.generation}, **changes)
     for asked in journal.actions(tx, instance.uuid):
         if asked.finished_at is None and asked.action in ACTIONS:

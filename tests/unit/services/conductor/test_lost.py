@@ -12,6 +12,7 @@ from common.db import claims
 from common.db import hosts
 from common.db import journal
 from common.db import servers
+from common.db import services
 from rpc.scheduler import Scheduler
 from services.conductor import lost
 from services.conductor.deps import Deps
@@ -121,6 +122,22 @@ def test_host_that_is_away_is_told_later(deps, held, computes, begin):
     lost.tick(deps)
 
     assert [("host1", "stop", 4)] == computes.told
+
+
+def test_host_that_is_given_up_need_not_delete(deps, held, computes, begin, database):
+    """Nobody is told, and the server is gone."""
+    begin(states.Task.DELETING, vm_state=states.Vm.ACTIVE)
+    with database.write() as tx:
+        services.report(tx, factories.service("host1"), NOW)
+        service = services.find(tx, "host1", hosts.BINARY, NOW, 30)
+        services.change(tx, service.uuid, now=NOW, down_after=30, forced_down=True)
+    held.advance(LEASE + 1)
+
+    lost.tick(deps)
+
+    assert [] == computes.told
+    with database.read() as tx:
+        assert [] == servers.find(tx)
 
 
 def test_server_without_host_and_conductor_is_in_error(deps, held, computes, begin, database):
