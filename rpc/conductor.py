@@ -150,9 +150,10 @@ class Conductor(interface.Interface):
     def resolve_move(self, context: Context, server: str, migration: str) -> objects.Resolution:
         """Settle a live migration that ended in `error` by what both hosts have of the guest.
 
-        Raises Unresolved, with what was seen, when that does not decide; then
-        nothing is changed, and it can be asked again. WrongState when there is
-        nothing to settle.
+        One whose source was forced down and is silent for a lease ends in
+        `error` by this. Raises Unresolved, with what was seen, when that does not
+        decide; then nothing else is changed, and it can be asked again.
+        WrongState when there is nothing to settle.
         """
 
     @interface.call(since="1.0", timeout=60)

@@ -110,14 +110,16 @@ class SetMove(command.Show):
 
 
 class ResolveMove(command.Show):
-    """Find out where a server's guest is whose move ended in error, and record it so."""
+    """Find out where a server's guest is whose move ended in error, or lost its source."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add whose move, and which one."""
         parser = super().get_parser(prog_name)
         parser.add_argument("server", help="name or id")
         parser.add_argument(
-            "migration", nargs="?", help="id or number; the newest that ended in error without"
+            "migration",
+            nargs="?",
+            help="id or number; without, the one that goes on, or the newest that ended in error",
         )
         return parser
 
@@ -129,11 +131,12 @@ class ResolveMove(command.Show):
         return command.shown(RESOLVED, self.client.send("POST", path, {RESOLVE: None}).body)
 
     def _newest(self, server: api.Row) -> str:
-        rows = self.client.rows(
+        going = self.client.rows(f"/servers/{server['id']}/migrations", "migrations")
+        rows = going or self.client.rows(
             "/os-migrations", "migrations", instance_uuid=server["id"], status="error"
         )
         if not rows:
-            raise failures.Missing(f"no migration of {server['name']} ended in error")
+            raise failures.Missing(f"no migration of {server['name']} goes on or ended in error")
         return str(rows[0]["uuid"])
 
 

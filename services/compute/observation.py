@@ -20,5 +20,5 @@ def observe(deps: Deps, instance: objects.Instance) -> objects.GuestSeen:
         host=deps.conf.host,
         power_state=int(guest.power),
         run_token=guest.run_token,
-        job=job is not None,
+        job=job is not None or guest.arriving,
     )

@@ -40,6 +40,10 @@ NEITHER = (
     "delete the server"
 )
 STRANGE = "a guest of its name runs that Whimbrel did not start last; find out whose it is"
+INCOMPLETE = (
+    "its memory has not all arrived, and the host that has the rest is forced down; that host is "
+    "its only way back: bring it up, or delete the server"
+)
 BUSY = "the hypervisor is still moving it; wait for the end, and resolve again"
 REFUSALS: dict[tuple[Standing, Standing], str] = {
     (Standing.RUNS, Standing.RUNS): BOTH,
@@ -52,11 +56,14 @@ def judge(
 ) -> tuple[str | None, str]:
     """Say how the move of a guest of this run is settled: undone, completed, or None and why."""
     pair = (standing(run_token, source), standing(run_token, destination))
-    outcome = None if source.job else OUTCOMES.get(pair)
+    busy = source.job or (destination.job and not source.asked)
+    outcome = None if busy else OUTCOMES.get(pair)
     if outcome is not None:
         return outcome, ""
     if source.job:
         return None, BUSY
+    if busy:
+        return None, INCOMPLETE
     if Standing.STRANGER in pair:
         return None, STRANGE
     return None, REFUSALS.get(pair, NEITHER)

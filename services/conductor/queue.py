@@ -17,6 +17,7 @@ from common.db import journal
 from common.db import moves
 from common.db import servers
 from common.db import settings
+from services.conductor import liveness
 from services.conductor import moves as moving
 from services.conductor.cold import advance
 from services.conductor.cold import endings
@@ -70,6 +71,9 @@ def _care(deps: Deps, migration: objects.Migration) -> None:
 
 def _start_again(deps: Deps, migration: objects.Migration) -> None:
     with deps.database.write() as tx:
+        if liveness.given_up(deps, tx, migration.source):
+            # Told again when it is up; until then the lease that has run out lets it be resolved.
+            return
         moves.extend(tx, migration.uuid, deps.clock.now(), moving.lease(deps))
     LOG.info("migration %s: %s is told again to start it", migration.uuid, migration.source)
     _start(deps, migration)

@@ -1,8 +1,8 @@
-"""A live migration that ended in `error`, settled by what both hosts have of its guest.
+"""A live migration that ended in `error`, or never will, settled by what its hosts have.
 
 Nothing is guessed: the hypervisors are asked, a table decides, and where it
 does not the refusal says what each host has. No guest is ever ended by it. The
-migration stays `error`; it is settled once it holds nothing any more.
+migration is or becomes `error`; it is settled once it holds nothing any more.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from services.conductor import moves as moving
 from services.conductor import placement
 from services.conductor import refusals
 from services.conductor import servers as stationary
+from services.conductor import stuck
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,8 +63,13 @@ def resolve(deps: Deps, context: Context, server: str, key: str) -> objects.Reso
     """Ask both hosts and settle the move, or raise Unresolved with what was seen."""
     with deps.database.read() as tx:
         instance = servers.get(tx, server)
-        migration = _unsettled(tx, instance, key)
+        migration = _subject(deps, tx, instance, key)
     hosts = [_look(deps, context, instance, host) for host in _hosts(migration)]
+    if migration.status != states.Move.ERROR:
+        stuck.end(deps, migration)
+        with deps.database.read() as tx:
+            instance = servers.get(tx, server)
+            migration = _unsettled(tx, instance, key)
     case = Case(deps, context, instance, migration, *hosts)
     step = _begin(case)
     try:
@@ -72,7 +78,7 @@ def resolve(deps: Deps, context: Context, server: str, key: str) -> objects.Reso
     except errors.Error as refusal:
         _end(case, step, refusal)
         raise errors.Unresolved(
-            f"migration {key} stays as it is: {refusal}; {evidence.words(*hosts)}"
+            f"migration {key} stays in error: {refusal}; {evidence.words(*hosts)}"
         ) from refusal
     _tell(case, found)
     return objects.Resolution(
@@ -84,10 +90,24 @@ def _hosts(migration: objects.Migration) -> tuple[str, str]:
     return migration.source, str(migration.destination)
 
 
-def _unsettled(tx: Tx, instance: objects.Instance, key: str) -> objects.Migration:
+def _subject(deps: Deps, tx: Tx, instance: objects.Instance, key: str) -> objects.Migration:
+    """Give a move that ended in `error`, or one that goes on and on whose end nobody will tell."""
+    migration = _of(tx, instance, key)
+    if migration.status in states.TERMINAL:
+        return _unsettled(tx, instance, key)
+    stuck.require(deps, tx, migration)
+    return migration
+
+
+def _of(tx: Tx, instance: objects.Instance, key: str) -> objects.Migration:
     migration = moves.get(tx, key)
     if migration.instance_uuid != instance.uuid:
         raise errors.MigrationNotFound(f"server {instance.uuid} has no migration {key}")
+    return migration
+
+
+def _unsettled(tx: Tx, instance: objects.Instance, key: str) -> objects.Migration:
+    migration = _of(tx, instance, key)
     if migration.type != states.Kind.LIVE or migration.status != states.Move.ERROR:
         raise errors.WrongState(
             f"migration {key} has nothing to resolve: it is a {migration.type} that is "

@@ -191,7 +191,7 @@ def _change(call: Call, move: objects.Migration, wanted: dict[str, Any]) -> JSON
 
 
 def _resolve(call: Call, move: objects.Migration, _wanted: object) -> JSON:
-    """Settle a move that ended in error by what its hosts have of the guest."""
+    """Settle a move that ended in error, or lost its source, by what its hosts have."""
     found = call.parts.conductor.resolve_move(call.context, move.instance_uuid, move.uuid)
     return {"resolution": views.record(found)}
 

@@ -31,6 +31,7 @@ class Guest(NamedTuple):
     power: states.Power
     run_token: str
     permanent: bool  # its definition outlives it
+    arriving: bool = False  # runs here, or waits, with memory that is still on another host
 
 
 class Capacity(NamedTuple):

@@ -89,7 +89,12 @@ def left_behind(domain: libvirt.virDomain) -> bool:
 
 def halved(domain: libvirt.virDomain) -> bool:
     """Tell whether the guest's memory is on two hosts, on whichever side this is."""
-    return left_behind(domain) or tuple(domain.state()) in ARRIVING
+    return left_behind(domain) or arriving(domain)
+
+
+def arriving(domain: libvirt.virDomain) -> bool:
+    """Tell whether the guest runs here, or waits, while its memory is still on its source."""
+    return tuple(domain.state()) in ARRIVING
 
 
 def pid(domain: libvirt.virDomain, run: Path = RUN) -> int | None:
@@ -131,6 +136,7 @@ def describe(domain: libvirt.virDomain) -> driver.Guest:
         power=power(domain),
         run_token=metadata.run_token(domain),
         permanent=bool(domain.isPersistent()),
+        arriving=arriving(domain),
     )
 
 

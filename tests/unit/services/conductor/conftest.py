@@ -90,10 +90,17 @@ class Stage:
 
     def force_down(self, name: str) -> None:
         """Say as an operator that the host is down."""
+        self._mark(name, forced_down=True)
+
+    def lift(self, name: str) -> None:
+        """Take that back."""
+        self._mark(name, forced_down=False)
+
+    def _mark(self, name: str, *, forced_down: bool) -> None:
         now = self.clock.now()
         with self.deps.database.write() as tx:
             service = services.find(tx, name, hosts.BINARY, now, 30)
-            services.change(tx, service.uuid, now=now, down_after=30, forced_down=True)
+            services.change(tx, service.uuid, now=now, down_after=30, forced_down=forced_down)
 
     def server(self, host: str | None = "host1", **values: object) -> objects.Instance:
         """Write a server, by default an active one that holds room on host1."""

@@ -54,6 +54,15 @@ def test_running_job_decides_nothing(source, destination):
     assert (None, evidence.BUSY) == (outcome, why)
 
 
+@pytest.mark.parametrize("source", HAS)
+def test_memory_that_still_comes_is_no_whole_guest(source):
+    """A source that cannot be asked may have the rest; one that was asked tells by itself."""
+    outcome, why = evidence.judge(RUN, seen("host1", source), seen("host2", "runs", job=True))
+
+    assert (source in EMPTY - {"given up"}) == (outcome == "completed")
+    assert (source == "given up") == (why == evidence.INCOMPLETE)
+
+
 @pytest.mark.parametrize(
     ("source", "destination", "why"),
     [

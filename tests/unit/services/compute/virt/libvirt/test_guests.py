@@ -20,7 +20,7 @@ def test_guest_is_described(connection, domain):
     """A guest of somebody else's has no run token."""
     (found,) = guests.every(connection)
 
-    assert (domain.UUIDString(), states.Power.RUNNING, "", True) == found
+    assert (domain.UUIDString(), states.Power.RUNNING, "", True, False) == found
 
 
 def test_run_token_is_read_from_the_metadata(domain):
