@@ -96,12 +96,15 @@ def parse_signal(word: str) -> int:
 def end_all(root: Path, namespaces: set[int]) -> int:
     """Kill every process of a lab and see it gone; the number of those there were.
 
-    What a killed process had just started is found by looking again.
+    What a killed process had just started is found by looking again, and by
+    its session: one that begins another program in this moment has no mark.
     """
     seen: set[int] = set()
+    leaders = remembered(root)
 
     def gone() -> bool:
-        found = set(members(root, namespaces))
+        found = set(members(root, namespaces, leaders))
+        leaders.update(pid for pid in found if session(pid) == pid)
         seen.update(found)
         for pid in found:
             try:
@@ -114,12 +117,19 @@ def end_all(root: Path, namespaces: set[int]) -> int:
     return len(seen)
 
 
-def members(root: Path, namespaces: set[int]) -> Iterator[int]:
+def remembered(root: Path) -> set[int]:
+    """The ids of the services that were started and live: each leads a session."""
+    paths = (root / "run").glob("*.json")
+    records = [recall(root, *path.stem.split("-", 1)) for path in paths]
+    return {each.pid for each in records if each and state(each) in {"running", "stopped"}}
+
+
+def members(root: Path, namespaces: set[int], leaders: set[int]) -> Iterator[int]:
     """Living processes that belong to a lab, whoever started them.
 
     They carry its mark, or are in one of its namespaces, or see its folders
-    mounted: QEMU is found by the last two, libvirtd having cleaned its
-    environment.
+    mounted, or belong to one of its sessions: QEMU is found by the middle two,
+    libvirtd having cleaned its environment.
     """
     own = os.getpid()
     for entry in PROC.iterdir():
@@ -127,8 +137,17 @@ def members(root: Path, namespaces: set[int]) -> Iterator[int]:
             continue
         if stat(int(entry.name))[0] in {"Z", "X", ""}:
             continue
-        if marked(entry, root) or inside(entry, namespaces) or mounted(entry, root):
+        ours = session(int(entry.name)) in leaders
+        if ours or marked(entry, root) or inside(entry, namespaces) or mounted(entry, root):
             yield int(entry.name)
+
+
+def session(pid: int) -> int:
+    """The id of a process's session, or 0 if there is no such process."""
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return 0
 
 
 def marked(entry: Path, root: Path) -> bool:

@@ -35,7 +35,7 @@ def scale():
 
 
 def left() -> list[int]:
-    return list(processes.members(plans.ROOT / NAME, set()))
+    return list(processes.members(plans.ROOT / NAME, set(), set()))
 
 
 @pytest.mark.lab

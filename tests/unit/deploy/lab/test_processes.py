@@ -83,6 +83,17 @@ def test_end_all_finds_what_is_not_remembered(root):
     assert "dead" == processes.state(record)
 
 
+def test_end_all_finds_the_session_of_what_is_remembered(root):
+    """A process without a mark, like one that just begins another program, is ended, too."""
+    bare = ["env", "--ignore-environment", "sleep", "600"]
+    record = processes.start(root, "host1", "compute", bare, {})
+    environ = processes.PROC / str(record.pid) / "environ"
+    waiting.until(lambda: environ.read_bytes() == b"", 5, "an empty environment")
+
+    assert 1 == processes.end_all(root, set())
+    assert wait_for(record, "dead")
+
+
 def test_end_all_leaves_another_labs_processes(root, tmp_path_factory):
     record = begin(root)
 
