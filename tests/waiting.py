@@ -9,7 +9,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-SECONDS = 10.0
+SECONDS = 30.0
 PAUSE = 0.02
 
 

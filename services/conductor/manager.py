@@ -56,15 +56,18 @@ class Manager(grouping.Grouping, relocating.Relocating):
         self._placing: dict[str, int] = {}
 
     def renew(self) -> None:
-        """Go on owning the moves and builds in work here; they may wait in a long line."""
-        with self._deps.database.write() as tx:
-            for move in self._checking.copy():
-                # One that was aborted is noticed by its next check.
-                with contextlib.suppress(errors.StaleWrite):
-                    rows.renew(tx, move, self._deps.owner, moves.lease(self._deps))
-            for server, generation in self._placing.copy().items():
-                with contextlib.suppress(errors.StaleWrite):
-                    instances.change(tx, server, expect={"generation": generation})
+        """Go on owning the moves and builds in work here; they may wait in a long line.
+
+        Each in a transaction of its own: the queue locks several moves in its
+        own order. One that was aborted is noticed by its next check.
+        """
+        database, lease = self._deps.database, moves.lease(self._deps)
+        for move in self._checking.copy():
+            with contextlib.suppress(errors.StaleWrite), database.write() as tx:
+                rows.renew(tx, move, self._deps.owner, lease)
+        for server, generation in self._placing.copy().items():
+            with contextlib.suppress(errors.StaleWrite), database.write() as tx:
+                instances.change(tx, server, expect={"generation": generation})
 
     def observe(self) -> None:
         """Follow what hosts have told of their guests, until that is older than any change."""
