@@ -29,6 +29,12 @@ _S = tables.SERVERS.c
 _V = tables.MIGRATIONS.c
 
 
+_OWN = sa.select(_M.group_uuid).where(_M.instance_uuid == sa.bindparam("server"))
+_MINE = sa.select(tables.SERVER_GROUPS).where(
+    sa.or_(_G.uuid == _OWN.scalar_subquery(), _G.uuid == sa.bindparam("hint"))
+)
+
+
 class Group(NamedTuple):
     """A server group as one of its members sees it: the others, by host."""
 
@@ -40,9 +46,7 @@ class Group(NamedTuple):
 
 def group(tx: Tx, server: str, hint: str | None = None) -> Group | None:
     """Give the group of the server, or the one that a hint names, or None."""
-    mine = sa.select(_M.group_uuid).where(_M.instance_uuid == server).scalar_subquery()
-    wanted = _G.uuid == mine if hint is None else sa.or_(_G.uuid == mine, _G.uuid == hint)
-    row = tx.row(sa.select(tables.SERVER_GROUPS).where(wanted))
+    row = tx.row(_MINE, {"server": server, "hint": hint})
     if row is None:
         return None
     others = sa.select(_M.instance_uuid).where(

@@ -26,7 +26,12 @@ from common import errors
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from collections.abc import Sequence
     from logging import Logger
+    from typing import TypeAlias
+
+    # What a statement that is built once is run with.
+    Values: TypeAlias = Mapping[str, object]
 
 # Seconds between two tries to reach the database at start.
 AGAIN = 3.0
@@ -58,24 +63,26 @@ class Tx:
         """Give the time to write into rows."""
         return self._clock.now()
 
-    def run(self, statement: sa.Executable) -> None:
-        """Run a statement whose result does not matter."""
-        self._connection.execute(statement)
+    def run(
+        self, statement: sa.Executable, values: Values | Sequence[Values] | None = None
+    ) -> None:
+        """Run a statement whose result does not matter, once for each of the values if many."""
+        self._connection.execute(statement, values)
 
     def rows(self, statement: sa.Executable) -> list[dict[str, Any]]:
         """Give every row as a dictionary."""
         return [dict(row) for row in self._connection.execute(statement).mappings()]
 
-    def row(self, statement: sa.Executable) -> dict[str, Any] | None:
+    def row(self, statement: sa.Executable, values: Values | None = None) -> dict[str, Any] | None:
         """Give the first row, or None."""
-        found = self._connection.execute(statement).mappings().first()
+        found = self._connection.execute(statement, values).mappings().first()
         return None if found is None else dict(found)
 
     def tuples(
-        self, statement: sa.Executable, values: Mapping[str, object] | None = None
+        self, statement: sa.Executable, values: Values | None = None
     ) -> list[tuple[Any, ...]]:
         """Give every row as a tuple: for thousands of them, or for a statement made once."""
-        return [tuple(row) for row in self._connection.execute(statement, values or {})]
+        return [tuple(row) for row in self._connection.execute(statement, values).all()]
 
     def count(self, statement: sa.Executable) -> int:
         """Run a statement and tell how many rows it matched."""
@@ -208,7 +215,8 @@ def _postgresql(url: sa.URL, pool: int, timeout: int) -> sa.Engine:
     """Bound every wait: for the connection, for a lock, and for a silent peer.
 
     A statement that is repeated is planned once: the search for a host takes ten
-    times as long to plan as to run.
+    times as long to plan as to run. Each connection plans for itself, so the one
+    that was used last is taken first.
     """
     waits: dict[str, Any] = {
         "connect_timeout": timeout,
@@ -222,6 +230,7 @@ def _postgresql(url: sa.URL, pool: int, timeout: int) -> sa.Engine:
         pool_size=pool,
         max_overflow=0,
         pool_timeout=timeout,
+        pool_use_lifo=True,
         pool_pre_ping=True,
         isolation_level="READ COMMITTED",
         connect_args=waits,
@@ -229,7 +238,10 @@ def _postgresql(url: sa.URL, pool: int, timeout: int) -> sa.Engine:
 
 
 def _sqlite(url: sa.URL, pool: int, timeout: int) -> sa.Engine:
-    """One file for many processes; a database in memory has one connection for all threads."""
+    """One file for many processes; a database in memory has one connection for all threads.
+
+    The connection used last has its statements prepared already, so it is taken first.
+    """
     memory = url.database in {None, "", ":memory:"}
     engine = sa.create_engine(
         url,
@@ -237,6 +249,7 @@ def _sqlite(url: sa.URL, pool: int, timeout: int) -> sa.Engine:
         pool_size=1 if memory else pool,
         max_overflow=0,
         pool_timeout=timeout,
+        pool_use_lifo=True,
         connect_args={"check_same_thread": False, "timeout": timeout},
     )
     event.listen(engine, "connect", _prepare_sqlite)

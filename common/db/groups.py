@@ -23,6 +23,8 @@ _T = tables.SERVER_GROUPS
 _M = tables.SERVER_GROUP_MEMBERS
 _S = tables.SERVERS.c
 
+_OF = sa.select(_M.c.group_uuid).where(_M.c.instance_uuid == sa.bindparam("server"))
+
 MOST = "max_server_per_host"
 UNKNOWN = "server group {} does not exist; see: whimbrel server-group list"
 
@@ -70,7 +72,7 @@ def leave(tx: Tx, server: str) -> None:
 
 def of(tx: Tx, server: str) -> str | None:
     """Give the uuid of the group that the server is a member of, or None."""
-    row = tx.row(sa.select(_M.c.group_uuid).where(_M.c.instance_uuid == server))
+    row = tx.row(_OF, {"server": server})
     return None if row is None else str(row["group_uuid"])
 
 

@@ -29,31 +29,36 @@ _S = tables.SERVERS.c
 # Servers that a refusal names.
 NAMED = 3
 
+_GIVEN = (
+    sa.select(_H.host, _G.availability_zone)
+    .join(tables.AGGREGATES, _G.id == _H.aggregate_id)
+    .where(_G.availability_zone.is_not(None))
+)
+_GIVEN_ONE = _GIVEN.where(_H.host == sa.bindparam("name"))
+_CONFIGURED = sa.select(_N.host, _N.availability_zone).where(
+    _N.host.in_(sa.bindparam("names", expanding=True))
+)
+_HOLD = _CONFIGURED.order_by(_N.host).with_for_update()
+
 
 def given(tx: Tx, host: str | None = None) -> dict[str, str]:
     """Give {host: zone} as aggregates say, in one statement; a host in none is absent."""
-    query = (
-        sa.select(_H.host, _G.availability_zone)
-        .join(tables.AGGREGATES, _G.id == _H.aggregate_id)
-        .where(_G.availability_zone.is_not(None))
-    )
-    found = tx.rows(query if host is None else query.where(_H.host == host))
-    return {row["host"]: row["availability_zone"] for row in found}
+    found = tx.tuples(_GIVEN) if host is None else tx.tuples(_GIVEN_ONE, {"name": host})
+    return {name: str(zone) for name, zone in found}
 
 
 def of(tx: Tx, host: str) -> str | None:
     """Give the zone of a host, None for a host that never reported."""
-    configured = tx.row(sa.select(_N.availability_zone).where(_N.host == host))
-    if configured is None:
+    configured = tx.tuples(_CONFIGURED, {"names": [host]})
+    if not configured:
         return None
-    return given(tx, host).get(host, str(configured["availability_zone"]))
+    return given(tx, host).get(host, str(configured[0][1]))
 
 
 def hold(tx: Tx, hosts: Collection[str]) -> dict[str, str]:
     """Lock the rows of these hosts as a claim does, and give the zone of each."""
-    query = sa.select(_N.host).where(_N.host.in_(hosts)).order_by(_N.host).with_for_update()
-    known = [name for (name,) in tx.tuples(query)]
-    return {name: str(of(tx, name)) for name in known}
+    known = tx.tuples(_HOLD, {"names": list(hosts)})
+    return {name: given(tx, name).get(name, str(zone)) for name, zone in known}
 
 
 def changed(tx: Tx, before: dict[str, str]) -> None:
