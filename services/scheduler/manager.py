@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 from typing import TYPE_CHECKING
 
 from common import checks
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
+# Looks for a host at once. A look is Python's work for the most part, of which a process
+# does one thing at a time: more only take turns, connections and processor from each other.
+# A claim is not counted, for it may wait for a row.
+LOOKS = 3
+
 # Who refuses when others were first.
 CLAIM = "claim"
 NOBODY = "no compute service has reported yet"
@@ -51,6 +57,7 @@ class Manager(scheduler.Scheduler):
         self._conf = conf
         self._database = database
         self._chance = chance or random.SystemRandom()
+        self._looks = threading.BoundedSemaphore(LOOKS)
         self._filters = filters.choose(conf.scheduler.enabled_filters)
         self._weighers = weighers.choose(conf)
         self._fleet = fleet.Fleet(conf, clock, self._filters, weighers.orders(self._weighers))
@@ -58,7 +65,7 @@ class Manager(scheduler.Scheduler):
     def select_destinations(self, context: Context, spec: objects.RequestSpec) -> objects.Selection:
         """Choose one of the best hosts and claim it; when others are first, the next one."""
         del context
-        with self._database.read() as tx:
+        with self._looks, self._database.read() as tx:
             request = self._fleet.read(tx, spec)
             held = claims.held(tx, request.consumer)
             again = _held_already(request, held)

@@ -1,4 +1,5 @@
 import random
+import threading
 from typing import Any
 
 import pytest
@@ -13,7 +14,11 @@ from common.db import claims
 from common.db import hosts
 from common.db import rooms
 from common.db import services
+from common.db.engine import Tx
+from services.scheduler import fleet
+from services.scheduler.manager import LOOKS
 from services.scheduler.manager import Manager
+from services.scheduler.request import Request
 from tests import factories
 from tests import races
 from tests.factories import NOW
@@ -222,3 +227,28 @@ def test_explaining_is_about_the_hosts_in_question(manager, three):
     assert {"small"} == {answer.host for answer in one}
     assert {"large", "middle"} == {answer.host for answer in rest}
     assert ("known", "fail", "host_unsuitable") == (unknown.name, unknown.verdict, unknown.code)
+
+
+def test_few_look_for_a_host_at_once(manager, three, monkeypatch):
+    """As many as may look together do, and never one more."""
+    look = fleet.Fleet.look
+    together = threading.Barrier(LOOKS)
+    guard = threading.Lock()
+    inside: list[str] = []
+    most: list[int] = []
+
+    def counted(self: fleet.Fleet, tx: Tx, request: Request) -> fleet.Found:
+        with guard:
+            inside.append(request.consumer)
+            most.append(len(inside))
+        together.wait(timeout=30)
+        found = look(self, tx, request)
+        with guard:
+            inside.remove(request.consumer)
+        return found
+
+    monkeypatch.setattr(fleet.Fleet, "look", counted)
+
+    races.race(lambda number: select(manager, consumer=f"vm{number}"), times=2 * LOOKS)
+
+    assert LOOKS == max(most)
