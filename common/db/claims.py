@@ -207,6 +207,11 @@ def lock(tx: Tx, hosts: Collection[str]) -> list[str]:
     return [name for (name,) in tx.tuples(_LOCK, {"hosts": sorted(hosts)})]
 
 
+def lock_held(tx: Tx, consumers: Collection[str]) -> None:
+    """Hold the rows of all hosts on which any of these consumers holds something."""
+    lock(tx, {host for consumer in consumers for host in held(tx, consumer)})
+
+
 def too_much(over: Mapping[str, int]) -> str:
     """Say by how much a host is over-promised: {class: amount} in words."""
     told = ", ".join(OVER[kind].format(over=over[kind]) for kind in OVER if kind in over)

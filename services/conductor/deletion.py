@@ -39,10 +39,12 @@ def release(tx: Tx, instance: objects.Instance) -> set[str]:
     Gives the other hosts of such moves: the guest may be there.
     """
     hosts: set[str] = set()
+    left = moves.unsettled(tx, instance.uuid)
+    claims.lock_held(tx, [instance.uuid, *(move.uuid for move in left)])
     claims.release(tx, instance.uuid)
     groups.leave(tx, instance.uuid)
     networks.release(tx, instance.uuid)
-    for move in moves.unsettled(tx, instance.uuid):
+    for move in left:
         claims.release(tx, move.uuid)
         hosts |= {move.source, move.destination or move.source}
     return hosts - {instance.host}

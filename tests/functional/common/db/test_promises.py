@@ -94,15 +94,15 @@ class Cluster:
     def fail(self, deed: Deed) -> None:
         """End the move badly: the source's room is the server's again."""
         with self.database.write() as tx:
-            held = claims.held(tx, f"move-{deed.server}")
-            claims.lock(tx, [*held, *claims.held(tx, deed.server)])
-            for host in held:
+            claims.lock_held(tx, [deed.server, f"move-{deed.server}"])
+            for host in claims.held(tx, f"move-{deed.server}"):
                 claims.release(tx, deed.server)
                 claims.transfer(tx, host, f"move-{deed.server}", deed.server)
 
     def delete(self, deed: Deed) -> None:
         """Give everything back."""
         with self.database.write() as tx:
+            claims.lock_held(tx, [deed.server, f"move-{deed.server}"])
             claims.release(tx, deed.server)
             claims.release(tx, f"move-{deed.server}")
 
