@@ -18,6 +18,8 @@ import pytest
 
 TOOL = pathlib.Path(__file__).parents[2] / "deploy" / "lab" / "lab"
 UP = 100
+# Of what runs in the background a shell has SIGINT ignored, and so has all that this begins.
+INTERRUPTIBLE = ("env", "--default-signal=INT")
 
 
 class Lab:
@@ -72,7 +74,9 @@ class Lab:
         """Start a command on this lab in the background, its output in a pipe."""
         verb, *rest = words
         return subprocess.Popen(
-            [str(TOOL), verb, "--name", self.name, *rest], stdout=subprocess.PIPE, text=True
+            [*INTERRUPTIBLE, str(TOOL), verb, "--name", self.name, *rest],
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
 

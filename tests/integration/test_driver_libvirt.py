@@ -13,6 +13,7 @@ from common import states
 from deploy.lab import plan
 from deploy.lab import probe
 from deploy.lab import waiting
+from services.compute.virt import driver
 from services.compute.virt import local
 from services.compute.virt.libvirt import checks
 from tests import factories
@@ -100,7 +101,9 @@ def test_guest_moves_with_its_disk_there_and_back(lab, host1, host2, awake, file
         assert back.finish().gone
 
     assert not prober.report().restarted
-    assert (awake.uuid, RUNNING, awake.run_token, True) == host1.guest(awake.uuid)
+    assert driver.Guest(awake.uuid, RUNNING, awake.run_token, permanent=True) == host1.guest(
+        awake.uuid
+    )
     assert [awake.uuid] == driver_moves.left(lab, host1)
     assert [] == driver_moves.left(lab, host2)
     assert there.data.block_migration
@@ -219,7 +222,9 @@ def test_move_outlives_a_crash_of_its_compute(doomed, host1, host2, awake, files
     assert end.job_ms is not None
     assert RUNNING == host2.finish(awake, move.data)
     host1.leave(awake, move.data)
-    assert (awake.uuid, RUNNING, awake.run_token, True) == host2.guest(awake.uuid)
+    assert driver.Guest(awake.uuid, RUNNING, awake.run_token, permanent=True) == host2.guest(
+        awake.uuid
+    )
     assert host1.guest(awake.uuid) is None
 
 
@@ -318,13 +323,17 @@ def test_guest_starts_again_with_a_fresh_token(host1, server, files):
     host1.build(server, files)
     host1.power_off(server)
     host1.power_off(server)
-    assert (server.uuid, states.Power.SHUTDOWN, server.run_token, True) == host1.guest(server.uuid)
+    assert driver.Guest(
+        server.uuid, states.Power.SHUTDOWN, server.run_token, permanent=True
+    ) == host1.guest(server.uuid)
     again = server.replace(run_token=ids.new())
 
     host1.power_on(again, files)
     host1.power_on(again, files)
 
-    assert (server.uuid, RUNNING, again.run_token, True) == host1.guest(server.uuid)
+    assert driver.Guest(server.uuid, RUNNING, again.run_token, permanent=True) == host1.guest(
+        server.uuid
+    )
 
 
 def test_guest_shuts_down_by_its_power_button(host1, awake):

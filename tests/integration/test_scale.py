@@ -10,6 +10,7 @@ import pytest
 
 from deploy.lab import plan as plans
 from deploy.lab import processes
+from tests.integration import labs
 
 ROOT = pathlib.Path(__file__).parents[2]
 NAME = "scale-test"
@@ -22,10 +23,9 @@ def scale():
     began: list[subprocess.Popen[str]] = []
 
     def start(*words: str) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-W", "ignore", "-u", "-m", "deploy.scale", "--name", NAME]
-        began.append(
-            subprocess.Popen([*command, *words], stdout=subprocess.PIPE, text=True, cwd=ROOT)
-        )
+        python = [*labs.INTERRUPTIBLE, sys.executable, "-W", "ignore", "-u"]
+        command = [*python, "-m", "deploy.scale", "--name", NAME, *words]
+        began.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT))
         return began[0]
 
     yield start
