@@ -58,12 +58,17 @@ def create(tx: Tx, migration: objects.Migration) -> objects.Migration:
 
 def get(tx: Tx, uuid: str) -> objects.Migration:
     """Give a move by its uuid, or raise MigrationNotFound."""
-    return _one(tx, _T.c.uuid, uuid)
+    return _one(tx, sa.select(_T).where(_T.c.uuid == uuid), uuid)
+
+
+def hold(tx: Tx, uuid: str) -> objects.Migration:
+    """Give a move that nobody else changes until the transaction ends, or MigrationNotFound."""
+    return _one(tx, sa.select(_T).where(_T.c.uuid == uuid).with_for_update(), uuid)
 
 
 def get_by_id(tx: Tx, number: int) -> objects.Migration:
     """Give a move by its number, or raise MigrationNotFound."""
-    return _one(tx, _T.c.id, number)
+    return _one(tx, sa.select(_T).where(_T.c.id == number), number)
 
 
 def find(
@@ -325,8 +330,8 @@ def _going() -> sa.ColumnElement[bool]:
     return _T.c.status.not_in(sorted(states.TERMINAL))
 
 
-def _one(tx: Tx, column: sa.Column[Any], key: object) -> objects.Migration:
-    row = tx.row(sa.select(_T).where(column == key))
+def _one(tx: Tx, query: sa.Select[Any], key: object) -> objects.Migration:
+    row = tx.row(query)
     if row is None:
         raise errors.MigrationNotFound(
             f"migration {key} does not exist; see: whimbrel migration list"

@@ -29,9 +29,12 @@ LOG = logging.getLogger(__name__)
 
 
 def report(deps: Deps, told: objects.StepReport) -> None:
-    """Take how a step ended, and do what follows from it."""
+    """Take how a step ended, and do what follows from it.
+
+    The row is held: a delete that is asked for meanwhile must not be overwritten.
+    """
     with deps.database.write() as tx:
-        migration = moves.get(tx, told.migration_uuid)
+        migration = moves.hold(tx, told.migration_uuid)
         if not _again(migration, told):
             journal.step(tx, _ended(told, migration))
         if not _expected(migration, told):

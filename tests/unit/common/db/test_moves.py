@@ -196,6 +196,24 @@ def test_racing_conductors_keep_the_limits(database):
     assert 2 == sum(map(len, admitted))
 
 
+def test_changes_of_a_held_move_add_up(database):
+    """Whoever decides on what it has read overwrites nothing that came in between."""
+    cold = factories.cold_move()
+    with database.write() as tx:
+        uuid = moves.create(tx, factories.migration(type="resize", cold=cold)).uuid
+
+    def add(_number: int) -> None:
+        with database.write() as tx:
+            read = moves.hold(tx, uuid)
+            more = read.cold.replace(bandwidth=read.cold.bandwidth + 1)
+            moves.advance(tx, read, cold=more)
+
+    races.race(add, times=6)
+
+    with database.read() as tx:
+        assert cold.bandwidth + 6 == moves.get(tx, uuid).cold.bandwidth
+
+
 def test_progress_never_goes_back(database):
     with database.write() as tx:
         uuid = moves.create(tx, factories.migration(status="running")).uuid
