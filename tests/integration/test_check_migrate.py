@@ -75,6 +75,24 @@ def refused(lab: labs.Lab, host: str, ports: str) -> Iterator[None]:
         lab.inside(host, "iptables", "-D", *rule)
 
 
+@contextlib.contextmanager
+def ballast(cloud: clouds.Cloud, guest: clouds.Guest) -> Iterator[None]:
+    """Have a disk on host2 that may outgrow it, from when it has told so until it has told else."""
+
+    def told() -> bool:
+        return "DiskLeastFilter" in fails(answers(cloud, guest))
+
+    inside = cloud.lab.inside
+    inside("host2", "mkdir", BALLAST)
+    try:
+        inside("host2", "qemu-img", "create", "-q", "-f", "qcow2", f"{BALLAST}/disk", "60T")
+        waiting.until(told, "host2 has told of the disk that may grow", 30)
+        yield
+    finally:
+        inside("host2", "rm", "-r", BALLAST)
+        waiting.until(lambda: not told(), "host2 has told of its room", 30)
+
+
 def test_a_host_that_can_take_the_guest_passes(cloud, guest):
     """Every check was made, and none fails."""
     found = answers(cloud, guest)
@@ -107,16 +125,11 @@ def test_a_missing_bridge_fails(cloud, guest):
 
 def test_no_room_for_the_disk_fails_unless_over_commit_is_allowed(cloud, guest):
     """What thin disks of others may still grow counts, unless the request says otherwise."""
-    inside = cloud.lab.inside
-    inside("host2", "mkdir", BALLAST)
-    inside("host2", "qemu-img", "create", "-q", "-f", "qcow2", f"{BALLAST}/disk", "60T")
-    try:
+    with ballast(cloud, guest):
         found = fails(answers(cloud, guest))
         lax = answers(cloud, guest, disk_over_commit="true")
-    finally:
-        inside("host2", "rm", "-r", BALLAST)
 
-    assert {"disk-space"} == set(found)
+    assert {"disk-space", "DiskLeastFilter"} == set(found)
     assert "1024 MiB needed" in found["disk-space"]
     assert {} == fails(lax)
 
