@@ -24,7 +24,7 @@ demo-sim: setup-sim ## the same story on simulated hypervisors, in one process
 	@$(BIN)/python -m deploy.demo.sim
 
 test: setup check ## everything, as CI runs it (root)
-	$(BIN)/pytest tests/integration
+	$(BIN)/pytest -n 2 --dist loadfile tests/integration
 
 check: lint types imports fast ## what every commit passes: all but integration
 

@@ -5,6 +5,7 @@ server itself, for tests that take it away and bring it back.
 """
 
 import contextlib
+import fcntl
 import itertools
 import os
 import pathlib
@@ -27,6 +28,7 @@ STARTING = tenacity.retry(
     wait=tenacity.wait_fixed(0.2), stop=tenacity.stop_after_delay(90), reraise=True
 )
 COUNTER = itertools.count(1)
+USERS = pathlib.Path("/run/whimbrel-engine.users")
 
 
 class Rabbit:
@@ -104,10 +106,14 @@ def rabbit() -> Iterator[Rabbit]:
 def _engine() -> Iterator[None]:
     if os.geteuid() != 0:
         pytest.skip("Docker's engine is started by root only")
-    started = _run("engine", "start")
-    yield
-    if started:
-        _run("engine", "stop")
+    with USERS.open("w") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        _run("engine", "start")
+        yield
+        # The last user of several at once stops it, and keeps others from it meanwhile.
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _run("engine", "stop")
 
 
 def _image() -> str:

@@ -2,8 +2,9 @@
 
 `lab` has Whimbrel's services and local disks, `shared_lab` the same with one
 instances folder for all hosts; both live for the session, in subnets that
-leave a person's own lab alone. A test gives its servers names of their own and
-deletes them.
+leave a person's own lab alone. Each process of a parallel run has its own of both.
+A test gives its servers names of their own and deletes them. A file that needs
+another lab takes a name and a subnet of its own, as files run side by side.
 """
 
 import contextlib
@@ -18,6 +19,8 @@ import pytest
 
 TOOL = pathlib.Path(__file__).parents[2] / "deploy" / "lab" / "lab"
 UP = 100
+# The number of this process in a parallel run.
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 # Of what runs in the background a shell has SIGINT ignored, and so has all that this begins.
 INTERRUPTIBLE = ("env", "--default-signal=INT")
 
@@ -96,14 +99,16 @@ def running(lab: Lab, *options: str) -> Iterator[Lab]:
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     """Run two hosts with local disks and all of Whimbrel's services."""
-    with running(Lab("test", "198.18.1.0/24"), "--hosts", "2") as started:
+    with running(Lab(f"test{WORKER}", f"198.18.{100 + WORKER}.0/24"), "--hosts", "2") as started:
         yield started
 
 
 @pytest.fixture(scope="session")
 def shared_lab() -> Iterator[Lab]:
     """Run two hosts with shared storage and all of Whimbrel's services."""
-    with running(Lab("shared", "198.18.2.0/24"), "--hosts", "2", "--shared-storage") as started:
+    with running(
+        Lab(f"shared{WORKER}", f"198.18.{200 + WORKER}.0/24"), "--hosts", "2", "--shared-storage"
+    ) as started:
         yield started
 
 

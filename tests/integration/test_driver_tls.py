@@ -18,16 +18,16 @@ from tests.integration import labs
 
 pytestmark = pytest.mark.lab
 
-ADDRESS = "198.18.10.131"
+ADDRESS = "198.18.14.131"
 PATIENCE = 40
-ELSEWHERE = "198.18.10.99"
+ELSEWHERE = "198.18.14.99"
 POLICY = factories.policy(tls=True)
 
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[labs.Lab]:
     """Run two bare hosts with certificates."""
-    with labs.running(labs.Lab("pctls", "198.18.10.0/24"), "--bare", "--tls") as started:
+    with labs.running(labs.Lab("pctls", "198.18.14.0/24"), "--bare", "--tls") as started:
         yield started
 
 

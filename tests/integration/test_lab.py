@@ -253,7 +253,7 @@ class TestLife:
 
     def test_two_labs_stand_side_by_side(self, rook):
         """Another name and another subnet suffice; taking one away leaves the other whole."""
-        other = labs.Lab("raven", "198.18.9.0/24")
+        other = labs.Lab("raven", "198.18.6.0/24")
         rook.up("--bare", "--hosts", "1")
         with labs.running(other, "--bare", "--hosts", "1"):
             rook.down()

@@ -69,12 +69,12 @@ def test_shared_lab_shares_the_instances_folder(lab, shared_lab):
         seen[each.name] = each.inside("host2", "sh", "-c", f"test -e {path} && echo yes || echo no")
         each.inside("host1", "rm", path)
 
-    assert {"test": "no\n", "shared": "yes\n"} == seen
+    assert {lab.name: "no\n", shared_lab.name: "yes\n"} == seen
 
 
 def test_database_may_be_postgresql(postgres):
     """A lab given the URL of an empty database keeps everything there."""
-    other = labs.Lab("plover", "198.18.3.0/24")
+    other = labs.Lab("dunlin", "198.18.13.0/24")
     with labs.running(other, "--hosts", "1", "--database", postgres):
         rows = ask(other, "/v2.1/os-services")["services"]
         made = list(pathlib.Path(other.env()["WHIMBREL_LAB_DIR"]).glob("db/*"))

@@ -30,7 +30,7 @@ ROOT = pathlib.Path("/var/lib/whimbrel-lab")
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[clouds.Cloud]:
     """Run a lab of its own: an image is put into its store."""
-    with labs.running(labs.Lab("knot", "198.18.27.0/24")) as lab:
+    with labs.running(labs.Lab("stint", "198.18.28.0/24")) as lab:
         yield clouds.Cloud(lab)
 
 
