@@ -49,11 +49,11 @@ def drop(instances: Path, role: Role, migration: str) -> None:
     _path(instances, role, migration).unlink(missing_ok=True)
 
 
-def drop_all(instances: Path, role: Role, instance: str) -> None:
-    """Forget every move of one server in which this host had that role."""
+def drop_all(instances: Path, role: Role, instance: str, *, but: str = "") -> None:
+    """Forget every move of one server in which this host had that role, `but` the one named."""
     for path in instances.glob(f".whimbrel-{role}-*.json"):
         record = _load(path)
-        if record is not None and record.instance == instance:
+        if record is not None and record.instance == instance and record.migration != but:
             path.unlink(missing_ok=True)
 
 

@@ -97,7 +97,9 @@ def keep_aside(
         definition = domain.XMLDesc(SECRETS).replace(f"{overlays.SUFFIX}'", "'")
         (folder / places.DEFINITION).write_text(definition)
     guests.forget(connection, instance.uuid, flags)
-    records.drop_all(here.instances, records.Role.COLD, instance.uuid)
+    # That of this move stays: on a move that stays on its host it is the destination's.
+    others = records.Role.COLD
+    records.drop_all(here.instances, others, instance.uuid, but=cold.migration_uuid)
     folder.rename(aside)
 
 
