@@ -13,58 +13,22 @@ from common import context as contexts
 from common import errors
 from common import objects
 from common import states
-from services.compute import native
+from services.compute import pace
 
 if TYPE_CHECKING:
     import threading
 
-    from common.clock import Clock
+    from services.compute.concurrency import Job
     from services.compute.deps import Deps
 
 LOG = logging.getLogger(__name__)
 
 # What the name of an image among the copies begins with.
 IMAGE = "image."
-POLL = 0.5  # seconds between looks at how far the copy is
-MIB = 1 << 20
-# Seconds for which a broken connection is tried again; the guest runs meanwhile, or waits.
-PATIENCE = 120
-FIRST = 0.5
-TRIES = 2  # copies of a file that lands damaged
+POLL = 0.5  # seconds between looks at how far the copy is, and at an abort
+FIRST = 0.5  # seconds before a broken connection is tried again; later more, up to MOST
 MOST = 10.0
-
-
-class Meter:
-    """Counts the bytes of a copy in its own thread, keeps to a bandwidth, and ends it."""
-
-    def __init__(self, clock: Clock, bandwidth: int, aborted: threading.Event) -> None:
-        """Begin at 0; the bandwidth is in MiB per second, 0 for no limit."""
-        self._clock = clock
-        self._rate = bandwidth * MIB
-        self._aborted = aborted
-        self._since = clock.monotonic()
-        self._never: native.Queue[None] = native.Queue()
-        self.done = 0  # bytes, those included that had landed before
-        self.total = 0
-
-    def sent(self, count: int) -> None:
-        """Count a piece; wait while it is ahead of the bandwidth, and raise MoveAborted."""
-        if self._aborted.is_set():
-            raise errors.MoveAborted("aborted by a user while its disks were copied")
-        self.done += count
-        if not self._rate:
-            return
-        ahead = self.done / self._rate - self.seconds()
-        if ahead > 0:
-            self._wait(min(ahead, 1.0))
-
-    def seconds(self) -> float:
-        """Give for how long it has counted."""
-        return self._clock.monotonic() - self._since
-
-    def _wait(self, seconds: float) -> None:
-        """Wait in this native thread, whatever the process has patched."""
-        self._never.get(seconds)
+TRIES = 2  # copies of a file that lands damaged
 
 
 class Copying:
@@ -84,7 +48,7 @@ class Copying:
         self._migration = migration
         self._cold = cold
         self._aborted = aborted
-        self._meter = Meter(deps.clock, cold.bandwidth, aborted)
+        self._meter = pace.Meter(deps.clock, cold.bandwidth, aborted)
         self._destination = deps.peer(str(migration.destination))
 
     def run(self) -> objects.ColdMove:
@@ -137,13 +101,14 @@ class Copying:
         """Bring one file over, through broken connections, and see that it is the same there."""
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(errors.Unavailable),
-            stop=tenacity.stop_after_delay(PATIENCE),
+            stop=pace.Patience(self._deps.clock, self._meter).over,
             wait=tenacity.wait_exponential(multiplier=FIRST, max=MOST),
             before_sleep=self._broken,
             reraise=True,
         )
+        before = self._meter.done
         for _ in range(TRIES):
-            here = attempts(self._attempt, file)
+            here = attempts(self._attempt, file, before)
             there = attempts(self._landed, file)
             if here == there:
                 return
@@ -154,32 +119,38 @@ class Copying:
             f"{bad} of {len(here)} chunks have another SHA-256, after {TRIES} tries"
         )
 
-    def _attempt(self, file: objects.CopyFile) -> list[str]:
-        """Copy what has not landed yet, beside this thread, which tells how far it is."""
-        self._heed()
+    def _attempt(self, file: objects.CopyFile, before: int) -> list[str]:
+        """Copy what has not landed yet; it counts from what was done `before` this file."""
         have = self._landed(file)
-        before = self._meter.done
-        job = self._deps.threads.start(
-            self._deps.driver.copy, self._instance, self._cold, file, have, self._meter.sent
+        self._meter.done = before
+        return self._beside(
+            self._deps.threads.start(
+                self._deps.driver.copy, self._instance, self._cold, file, have, self._meter.sent
+            )
         )
-        while not job.wait(POLL):
-            self._post()
-        self._post()
-        try:
-            return job.result()
-        except errors.Error:
-            self._meter.done = before
-            raise
 
     def _landed(self, file: objects.CopyFile) -> list[str]:
-        return self._destination.landed(
-            contexts.admin(self._migration.request_id), self._instance, self._cold, file.name
+        context = contexts.admin(self._migration.request_id)
+        ask = self._destination.landed
+        return self._beside(
+            self._deps.threads.spawn(ask, context, self._instance, self._cold, file.name)
         )
 
+    def _beside(self, job: Job[list[str]]) -> list[str]:
+        """Tell how far it is until the job has ended; an abort waits for nobody.
+
+        A copy that hangs ends by itself when its connection does, without a byte more.
+        """
+        self._heed()
+        while not job.wait(POLL):
+            self._heed()
+            self._post()
+        self._post()
+        return job.result()
+
     def _post(self) -> None:
-        done, total = self._meter.done, max(self._meter.total, 1)
-        seconds = max(self._meter.seconds(), 0.001)
-        rate = int(done / seconds)
+        done, total = self._meter.most, max(self._meter.total, 1)
+        rate = self._meter.rate()
         self._deps.reporter.post(
             objects.MigrationProgress(
                 migration_uuid=self._migration.uuid,
@@ -189,7 +160,7 @@ class Copying:
                 disk_processed=done,
                 disk_remaining=max(total - done, 0),
                 rate=rate,
-                elapsed_ms=round(seconds * 1000),
+                elapsed_ms=round(self._meter.seconds() * 1000),
                 eta_ms=1000 * max(total - done, 0) // rate if rate else None,
             )
         )
@@ -197,6 +168,7 @@ class Copying:
     def _broken(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         LOG.warning("migration %s: the copy goes on in a moment: %s", self._migration.uuid, error)
+        self._post()
 
 
 def _whole(name: str, path: str) -> objects.CopyFile:

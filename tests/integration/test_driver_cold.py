@@ -81,7 +81,7 @@ def brought(host1, host2, server, cold, files) -> list[str]:
     return [file.name for file in files]
 
 
-def _ignore(_count: int) -> None:
+def _ignore(_count: int, *, over: bool = False) -> None:
     """Take no notice of a piece."""
 
 

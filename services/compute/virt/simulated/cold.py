@@ -16,8 +16,6 @@ from services.compute.virt.simulated import checks
 from services.compute.virt.simulated import world as worlds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from oslo_config.cfg import ConfigOpts
 
 
@@ -72,7 +70,7 @@ class Cold(contract.ColdMoves):
         cold: objects.ColdMove,
         file: objects.CopyFile,
         have: list[str],
-        sent: Callable[[int], None],
+        sent: contract.Sent,
     ) -> list[str]:
         """Let the file land piece by piece, at the configured rate."""
         del instance, have

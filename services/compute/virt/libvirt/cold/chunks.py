@@ -93,6 +93,11 @@ def extents(file: BinaryIO, start: int, end: int) -> Iterator[Extent]:
         at = hole
 
 
+def data(file: BinaryIO, start: int, end: int) -> int:
+    """Count the bytes of a range that are no holes."""
+    return sum(extent.length for extent in extents(file, start, end) if not extent.hole)
+
+
 def pieces(file: BinaryIO, extent: Extent) -> Iterator[bytes]:
     """Read a run of data piece by piece."""
     at, end = extent.start, extent.start + extent.length

@@ -17,8 +17,6 @@ from services.compute.virt.libvirt.cold import places
 from services.compute.virt.libvirt.cold import upload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import libvirt
 
     from common import objects
@@ -62,7 +60,7 @@ class ColdMoves(contract.ColdMoves):
         cold: objects.ColdMove,
         file: objects.CopyFile,
         have: list[str],
-        sent: Callable[[int], None],
+        sent: contract.Sent,
     ) -> list[str]:
         """Send a file over libvirt's own connection."""
         del instance

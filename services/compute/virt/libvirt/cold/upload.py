@@ -21,10 +21,10 @@ from services.compute.virt.libvirt import trouble
 from services.compute.virt.libvirt.cold import chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from collections.abc import Iterator
 
     from common import objects
+    from services.compute.virt.cold import Sent
 
 LOG = log.getLogger(__name__)
 
@@ -33,14 +33,13 @@ SPARSE = libvirt.VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM
 KEEPALIVE = (3, 3)
 
 
-def send(
-    cold: objects.ColdMove, file: objects.CopyFile, have: list[str], sent: Callable[[int], None]
-) -> list[str]:
+def send(cold: objects.ColdMove, file: objects.CopyFile, have: list[str], sent: Sent) -> list[str]:
     """Send the chunks that have not landed, and give the SHA-256 of all of them.
 
     Unavailable when the connection broke; a repeat goes on from there.
     """
     with Path(file.path).open("rb") as source, _link(cold) as connection:
+        sent(0)  # the move may have been aborted while this connection was waited for
         pool = open_pool(connection, cold)
         here, begin = _landed(source, file, have, sent)
         if begin >= file.size:
@@ -76,7 +75,7 @@ def name(cold: objects.ColdMove) -> str:
 
 
 def _landed(
-    source: BinaryIO, file: objects.CopyFile, have: list[str], sent: Callable[[int], None]
+    source: BinaryIO, file: objects.CopyFile, have: list[str], sent: Sent
 ) -> tuple[list[str], int]:
     """Give the chunks that agree from the beginning, and where the first other one begins."""
     here: list[str] = []
@@ -85,7 +84,8 @@ def _landed(
         if mine != there:
             break
         here.append(mine)
-        sent(min(CHUNK, file.size - number * CHUNK))
+        start = number * CHUNK
+        sent(chunks.data(source, start, min(start + CHUNK, file.size)), over=True)
     return here, len(here) * CHUNK
 
 
@@ -95,7 +95,7 @@ def _stream(
     source: BinaryIO,
     file: objects.CopyFile,
     begin: int,
-    sent: Callable[[int], None],
+    sent: Sent,
 ) -> list[str]:
     """Send everything from there on in one stream, chunk by chunk."""
     stream = connection.newStream()
@@ -117,7 +117,7 @@ def _chunk(
     source: BinaryIO,
     start: int,
     size: int,
-    sent: Callable[[int], None],
+    sent: Sent,
 ) -> str:
     end = min(start + CHUNK, size)
     summing = chunks.Sum(end - start)

@@ -91,6 +91,8 @@ def test_holes_are_seen(tmp_path):
 
     assert MIB == sum(extent.length for extent in found if not extent.hole)
     assert 7 * MIB == sum(extent.length for extent in found if extent.hole)
+    with path.open("rb") as file:
+        assert MIB // 2 == chunks.data(file, MIB, 4 * MIB + MIB // 2)
 
 
 def test_pieces_are_all_of_an_extent(tmp_path):
