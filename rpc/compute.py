@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Seconds without a sign of life after which a host that works on a long call is taken for dead.
 ALIVE = 20
+# Seconds for what reads a whole disk, however large: only the death of its host ends it.
+DAY = 86_400
 
 
 class Compute(interface.Interface):
@@ -121,7 +123,7 @@ class Compute(interface.Interface):
         one, and is not reported. A step that is done already is reported again.
         """
 
-    @interface.call(since="1.0", timeout=600, monitor=ALIVE)
+    @interface.call(since="1.0", timeout=DAY, monitor=ALIVE)
     def landed(
         self, context: Context, instance: objects.Instance, cold: objects.ColdMove, name: str
     ) -> list[str]:

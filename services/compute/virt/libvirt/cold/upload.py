@@ -17,6 +17,7 @@ from oslo_log import log
 
 from common import errors
 from services.compute.virt.cold import CHUNK
+from services.compute.virt.libvirt import reach
 from services.compute.virt.libvirt import trouble
 from services.compute.virt.libvirt.cold import chunks
 
@@ -192,12 +193,16 @@ def _link(cold: objects.ColdMove) -> Iterator[libvirt.virConnect]:
     """Connect to the destination's libvirt for as long as the copy takes."""
     doing = f"copy to {cold.destination_address}"
     try:
+        # Of a host that answers nothing libvirt hears only when the kernel gives up, in minutes.
+        reach.libvirt(cold.destination_uri)
         opened = libvirt.open(cold.destination_uri)
         try:
             opened.setKeepAlive(*KEEPALIVE)
             yield opened
         finally:
             opened.close()
+    except errors.Unreachable as closed:
+        raise errors.Unavailable(f"{doing}: {closed}") from closed
     except libvirt.libvirtError as error:
         kind = errors.Unavailable if trouble.lost(error) else errors.HypervisorError
         raise kind(f"{doing}: {trouble.words(error)}") from error
