@@ -25,6 +25,7 @@ LOG = logging.getLogger(__name__)
 
 # What the name of an image among the copies begins with.
 IMAGE = "image."
+FIRST_DISK = "disk"
 POLL = 0.5  # seconds between looks at how far the copy is, and at an abort
 FIRST = 0.5  # seconds before a broken connection is tried again; later more, up to MOST
 MOST = 10.0
@@ -50,6 +51,11 @@ class Copying:
         self._aborted = aborted
         self._meter = pace.Meter(deps.clock, cold.bandwidth, aborted)
         self._destination = deps.peer(str(migration.destination))
+
+    def greet(self) -> None:
+        """See that the destination takes copies and tells of them, before anything is touched."""
+        self._deps.threads.native(self._deps.driver.knock, self._cold)
+        self._patient()(self._landed, FIRST_DISK)
 
     def run(self) -> objects.ColdMove:
         """Copy all of it; the guest is off and kept aside then."""
@@ -99,17 +105,11 @@ class Copying:
 
     def _whole_file(self, file: objects.CopyFile) -> None:
         """Bring one file over, through broken connections, and see that it is the same there."""
-        attempts = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(errors.Unavailable),
-            stop=pace.Patience(self._deps.clock, self._meter).over,
-            wait=tenacity.wait_exponential(multiplier=FIRST, max=MOST),
-            before_sleep=self._broken,
-            reraise=True,
-        )
+        attempts = self._patient()
         before = self._meter.done
         for _ in range(TRIES):
             here = attempts(self._attempt, file, before)
-            there = attempts(self._landed, file)
+            there = attempts(self._landed, file.name)
             if here == there:
                 return
             LOG.warning("migration %s: %s landed damaged", self._migration.uuid, file.name)
@@ -119,9 +119,19 @@ class Copying:
             f"{bad} of {len(here)} chunks have another SHA-256, after {TRIES} tries"
         )
 
+    def _patient(self) -> tenacity.Retrying:
+        """Try again what a broken connection ends."""
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(errors.Unavailable),
+            stop=pace.Patience(self._deps.clock, self._meter).over,
+            wait=tenacity.wait_exponential(multiplier=FIRST, max=MOST),
+            before_sleep=self._broken,
+            reraise=True,
+        )
+
     def _attempt(self, file: objects.CopyFile, before: int) -> list[str]:
         """Copy what has not landed yet; it counts from what was done `before` this file."""
-        have = self._landed(file)
+        have = self._landed(file.name)
         self._meter.done = before
         return self._beside(
             self._deps.threads.start(
@@ -129,11 +139,11 @@ class Copying:
             )
         )
 
-    def _landed(self, file: objects.CopyFile) -> list[str]:
+    def _landed(self, name: str) -> list[str]:
         context = contexts.admin(self._migration.request_id)
         ask = self._destination.landed
         return self._beside(
-            self._deps.threads.spawn(ask, context, self._instance, self._cold, file.name)
+            self._deps.threads.spawn(ask, context, self._instance, self._cold, name)
         )
 
     def _beside(self, job: Job[list[str]]) -> list[str]:

@@ -177,16 +177,17 @@ def prep_resize(work: Work) -> objects.ColdMove:
 
 
 def resize_instance(work: Work) -> objects.ColdMove:
-    """Copy what can be copied while the guest runs, shut it down, copy the rest, keep it aside.
+    """See that copies can go, copy while the guest runs, shut it down, copy the rest, keep it.
 
     When that fails, nobody has been told to start the guest elsewhere: it is
     brought back at once, however long its destination cannot be reached.
     """
     there = work.deps.threads.native(work.deps.driver.guest, work.instance.uuid)
+    copy = copying.Copying(work.deps, work.instance, work.migration, work.cold, work.aborted)
     try:
-        return copying.Copying(
-            work.deps, work.instance, work.migration, work.cold, work.aborted
-        ).run()
+        if there is not None:  # else it is kept aside already, and all of it was copied
+            copy.greet()
+        return copy.run()
     except errors.Error:
         # One that was kept aside before may be started at its destination by now.
         if there is not None:

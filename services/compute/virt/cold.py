@@ -42,6 +42,10 @@ class ColdMoves(abc.ABC):
         """
 
     @abc.abstractmethod
+    def knock(self, cold: objects.ColdMove) -> None:
+        """Connect to the destination as copy() will, and let go; CopyPathClosed says to what."""
+
+    @abc.abstractmethod
     def freeze(self, instance: objects.Instance, cold: objects.ColdMove) -> list[objects.CopyFile]:
         """Let a running guest write beside its disks, and name the files that stay as they are.
 

@@ -40,6 +40,10 @@ class ColdMoves(contract.ColdMoves):
             domain = self._domain(opened, instance.uuid)
             return departure.survey(self._here, self._known(), domain, instance, cold)
 
+    def knock(self, cold: objects.ColdMove) -> None:
+        """Look at the destination's libvirt, and at the pool for the copies."""
+        upload.knock(self._here.host, cold)
+
     def freeze(self, instance: objects.Instance, cold: objects.ColdMove) -> list[objects.CopyFile]:
         """Let a running guest write into overlays."""
         opened = self._link.get()

@@ -49,6 +49,15 @@ def send(cold: objects.ColdMove, file: objects.CopyFile, have: list[str], sent: 
         return here + _stream(connection, volume, source, file, begin, sent)
 
 
+def knock(host: str, cold: objects.ColdMove) -> None:
+    """Connect as send() will; CopyPathClosed when this host cannot, or when there is no pool."""
+    try:
+        with _link(cold) as connection:
+            open_pool(connection, cold)
+    except (errors.Unavailable, errors.HypervisorError) as closed:
+        raise errors.CopyPathClosed(f"{host} cannot {closed}") from closed
+
+
 def open_pool(connection: libvirt.virConnect, cold: objects.ColdMove) -> libvirt.virStoragePool:
     """Give the pool on the folder of the copies, made where it is not there."""
     try:

@@ -12,6 +12,10 @@ from tests import factories
 HERE = "127.0.0.1"
 
 
+def ignore(_count: int, *, over: bool = False) -> None:
+    """Take no notice of a piece."""
+
+
 @pytest.fixture
 def closed():
     """Give a move to a host of which nothing listens at libvirt's port."""
@@ -23,10 +27,13 @@ def closed():
 
 
 def test_closed_port_is_a_broken_link(closed, tmp_path):
-    """Its number is told, and the copy is tried again."""
+    """Its number is told; before the copy it is a refusal, in the copy it is tried again."""
     path = tmp_path / "disk"
     path.write_bytes(b"x")
     file = objects.CopyFile(name="disk", path=str(path), size=1, allocated=1)
 
+    told = r"host1 cannot copy to 127.0.0.1: .* port \d+ \(libvirt\)"
+    with pytest.raises(errors.CopyPathClosed, match=told):
+        upload.knock("host1", closed)
     with pytest.raises(errors.Unavailable, match=r"copy to 127.0.0.1: .* port \d+ \(libvirt\)"):
-        upload.send(closed, file, [], lambda *_: None)
+        upload.send(closed, file, [], ignore)
