@@ -132,6 +132,15 @@ class Compute(interface.Interface):
         Chunks are of driver.CHUNK bytes; a file that is not here has none.
         """
 
+    @interface.call(since="1.0", timeout=DAY, monitor=ALIVE)
+    def adopt_images(
+        self, context: Context, instance: objects.Instance, cold: objects.ColdMove
+    ) -> list[str]:
+        """Take the images that have landed here for a cold move; gives those that have not.
+
+        One that is here already, or was taken before, is fine; one that is not whole stays.
+        """
+
     @interface.call(since="1.0", timeout=30)
     def abort_cold_move(self, context: Context, migration: str) -> None:
         """Stop the copy of this move; WrongState when there is nothing to stop here."""

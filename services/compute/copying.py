@@ -18,6 +18,7 @@ from services.compute import pace
 if TYPE_CHECKING:
     import threading
 
+    from services.compute.cache import Cache
     from services.compute.concurrency import Job
     from services.compute.deps import Deps
 
@@ -61,9 +62,8 @@ class Copying:
         """Copy all of it; the guest is off and kept aside then."""
         native, driver = self._deps.threads.native, self._deps.driver
         clock = self._deps.clock
-        images = self._images()
-        frozen = native(driver.freeze, self._instance, self._cold)
-        self._bring([*images, *frozen])
+        self._bring_images()
+        self._bring(native(driver.freeze, self._instance, self._cold))
         running = self._meter.done
         self._heed()
         if self._up():
@@ -87,19 +87,37 @@ class Copying:
         if self._aborted.is_set():
             raise errors.MoveAborted("aborted by a user before its guest was handed over")
 
-    def _images(self) -> list[objects.CopyFile]:
-        """Name the images that the destination cannot get elsewhere."""
+    def _bring_images(self) -> None:
+        """Bring the images that the destination cannot get elsewhere, and see it take them."""
+        wanted = self._lacking()
+        if not wanted:
+            return
+        native, cache = self._deps.threads.native, self._deps.cache
+        files = native(cache.files, self._instance)
+        native(cache.verify, self._instance, wanted)
+        copies = [_whole(f"{IMAGE}{name}", str(getattr(files, name))) for name in wanted]
+        self._bring(copies, sum(disk.allocated_bytes for disk in self._cold.disks))
+        lacking = self._lacking()
+        if lacking:
+            raise errors.BadImage(
+                f"{self._migration.destination} cannot take the {' and '.join(lacking)} of "
+                f"server {self._instance.uuid} for its image: its log has the reason"
+            )
+
+    def _lacking(self) -> list[str]:
+        """Have the destination take the images that have landed, and name those that have not."""
         if not self._cold.needs_images:
             return []
-        threads, cache = self._deps.threads, self._deps.cache
-        files = threads.native(cache.files, self._instance)
-        threads.native(cache.verify, self._instance, self._cold.needs_images)
-        return [
-            _whole(f"{IMAGE}{name}", str(getattr(files, name))) for name in self._cold.needs_images
-        ]
+        context = contexts.admin(self._migration.request_id)
+        ask = self._destination.adopt_images
+        return self._patient()(
+            lambda: self._beside(self._deps.threads.spawn(ask, context, self._instance, self._cold))
+        )
 
-    def _bring(self, files: list[objects.CopyFile]) -> None:
-        self._meter.total += sum(file.allocated for file in files)
+    def _bring(self, files: list[objects.CopyFile], then: int = 0) -> None:
+        """Bring files over; so many bytes are known to come `then`."""
+        coming = sum(file.allocated for file in files)
+        self._meter.total = max(self._meter.total, self._meter.done + coming + then)
         for file in files:
             self._whole_file(file)
 
@@ -179,6 +197,16 @@ class Copying:
         error = state.outcome.exception() if state.outcome else None
         LOG.warning("migration %s: the copy goes on in a moment: %s", self._migration.uuid, error)
         self._post()
+
+
+def adopt(cache: Cache, instance: objects.Instance, cold: objects.ColdMove) -> list[str]:
+    """Take the images that have landed for a move into the cache, and name those that have not."""
+    folder = pathlib.Path(cold.destination_folder)
+    return [
+        name
+        for name in cold.needs_images
+        if not cache.adopt(instance, name, folder / f"{IMAGE}{name}")
+    ]
 
 
 def _whole(name: str, path: str) -> objects.CopyFile:

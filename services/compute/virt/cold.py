@@ -24,7 +24,7 @@ class Sent(Protocol):
     It may wait, to keep to a bandwidth; what it raises ends the copy.
     """
 
-    def __call__(self, count: int, *, over: bool = False) -> None:
+    def __call__(self, count: int, /, *, over: bool = False) -> None:
         """Take a piece that was sent, or that is `over` from an earlier try."""
         ...
 
