@@ -127,7 +127,7 @@ class Compute(interface.Interface):
     def landed(
         self, context: Context, instance: objects.Instance, cold: objects.ColdMove, name: str
     ) -> list[str]:
-        """Give the SHA-256, in hex, of each whole or last chunk of a copy as it landed here.
+        """Give the XXH3-128, in hex, of each whole or last chunk of a copy as it landed here.
 
         Chunks are of driver.CHUNK bytes; a file that is not here has none.
         """

@@ -134,7 +134,7 @@ class Copying:
         bad = sum(one != other for one, other in itertools.zip_longest(here, there))
         raise errors.MoveFailed(
             f"{file.name} does not arrive at {self._migration.destination} as it is here: "
-            f"{bad} of {len(here)} chunks have another SHA-256, after {TRIES} tries"
+            f"{bad} of {len(here)} chunks have another checksum, after {TRIES} tries"
         )
 
     def _patient(self) -> tenacity.Retrying:

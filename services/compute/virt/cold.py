@@ -69,9 +69,9 @@ class ColdMoves(abc.ABC):
         have: list[str],
         sent: Sent,
     ) -> list[str]:
-        """Bring a file to the destination, but the chunks whose SHA-256 in `have` agree.
+        """Bring a file to the destination, but the chunks whose sums in `have` agree.
 
-        Gives the SHA-256 of every CHUNK of the file as it is here. `sent` is
+        Gives the XXH3-128, in hex, of every CHUNK of the file as it is here. `sent` is
         called, in this thread, once the connection stands, before anything is
         changed at the destination, and after each piece that was sent or left
         out. Holes are not sent. Unavailable means that the connection broke:
@@ -110,7 +110,7 @@ class ColdMoves(abc.ABC):
 
     @abc.abstractmethod
     def landed(self, instance: objects.Instance, cold: objects.ColdMove, name: str) -> list[str]:
-        """Give the SHA-256 in hex of each CHUNK of a copy, as it is read back from the disk."""
+        """Give the XXH3-128 in hex of each CHUNK of a copy, as it is read back from the disk."""
 
     @abc.abstractmethod
     def assemble(

@@ -35,7 +35,7 @@ KEEPALIVE = (3, 3)
 
 
 def send(cold: objects.ColdMove, file: objects.CopyFile, have: list[str], sent: Sent) -> list[str]:
-    """Send the chunks that have not landed, and give the SHA-256 of all of them.
+    """Send the chunks that have not landed, and give the sums of all of them.
 
     Unavailable when the connection broke; a repeat goes on from there.
     """
