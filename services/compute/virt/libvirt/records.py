@@ -35,8 +35,12 @@ def write(instances: Path, role: Role, record: Record) -> None:
     """Keep a record, whole or not at all."""
     target = _path(instances, role, record.migration)
     fresh = target.with_suffix(".new")
-    fresh.write_text(json.dumps(record._asdict()))
-    fresh.rename(target)
+    try:
+        fresh.write_text(json.dumps(record._asdict()))
+        fresh.rename(target)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
 
 
 def read(instances: Path, role: Role, migration: str) -> Record | None:

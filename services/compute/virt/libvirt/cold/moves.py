@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import libvirt
 
     from common import objects
+    from services.compute import native
     from services.compute.virt.libvirt import connection
     from services.compute.virt.libvirt import disks
     from services.compute.virt.libvirt import facts
@@ -32,6 +33,7 @@ class ColdMoves(contract.ColdMoves):
     REMOVE: int
     _here: settings.Settings
     _link: connection.Connection
+    _making: native.Lock
 
     def survey(self, instance: objects.Instance, cold: objects.ColdMove) -> objects.ColdMove:
         """Describe the guest's disks and this host."""
@@ -93,10 +95,10 @@ class ColdMoves(contract.ColdMoves):
         """Check, and make ready for the copies."""
         opened = self._link.get()
         doing = f"make ready for server {instance.uuid}"
-        with trouble.told(doing), trouble.files(doing):
+        with trouble.told(doing), trouble.files(doing), self._making:
             at = checks.Arrival(opened, self._here, self._known(), instance)
             stays = instance.host == self._here.host
-            return arrival.prepare(arrival.Coming(at, cold, stays))
+            return arrival.prepare(arrival.Coming(at, cold, stays), self.REMOVE)
 
     def landed(self, instance: objects.Instance, cold: objects.ColdMove, name: str) -> list[str]:
         """Sum up a copy as it is on the disk."""
