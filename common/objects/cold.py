@@ -42,7 +42,7 @@ class ColdMove(base.Value):
         "alternates": fields.ListOfStringsField(default=[]),  # hosts that are claimed next
         "auto_confirm": fields.BooleanField(default=False),
         "then_delete": fields.BooleanField(default=False),  # the server is deleted when it ends
-        "bandwidth": fields.IntegerField(default=0),  # MiB per second, 0 for no limit
+        "bandwidth": fields.IntegerField(default=0),  # MiB per second, 0: the host's own
         # filled by the source's survey
         "disks": fields.ListOfObjectsField("DiskInfo", default=[]),
         "machine_type": fields.StringField(default=""),

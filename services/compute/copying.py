@@ -50,7 +50,8 @@ class Copying:
         self._migration = migration
         self._cold = cold
         self._aborted = aborted
-        self._meter = pace.Meter(deps.clock, cold.bandwidth, aborted)
+        bandwidth = cold.bandwidth or deps.conf.compute.copy_bandwidth
+        self._meter = pace.Meter(deps.clock, bandwidth, aborted)
         self._destination = deps.peer(str(migration.destination))
 
     def greet(self) -> None:

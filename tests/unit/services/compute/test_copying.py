@@ -42,6 +42,7 @@ class Ground:
         self.peer = self.driver = self.threads = self.reporter = self
         self.conf = self.compute = self
         self.shutdown_timeout = 60
+        self.copy_bandwidth = 0
         self.there: list[str] = []
         self.attempts: list[list[str] | errors.Error] = []
         self.silences: list[errors.Error] = []
@@ -94,10 +95,12 @@ def ground(monkeypatch) -> Ground:
     return Ground()
 
 
-def bring(ground: Ground, aborted: threading.Event | None = None) -> copying.Copying:
+def bring(
+    ground: Ground, aborted: threading.Event | None = None, bandwidth: int = 0
+) -> copying.Copying:
     """Copy one disk."""
     move = factories.migration(type="resize", destination="host2")
-    cold = factories.cold_move(migration_uuid=move.uuid)
+    cold = factories.cold_move(migration_uuid=move.uuid, bandwidth=bandwidth)
     deps = cast("Deps", ground)
     made = copying.Copying(deps, factories.instance(), move, cold, aborted or threading.Event())
     made._bring([DISK])
@@ -217,6 +220,19 @@ def test_time_left_is_told_by_the_rate(ground):
     told = ground.told[1]
     assert (MIB // 4, 4000, MIB) == (told.rate, told.eta_ms, told.disk_remaining)
     assert ground.told[0].eta_ms is None
+
+
+@pytest.mark.parametrize(("asked", "waits"), [(0, True), (1000, False)])
+def test_bandwidth_of_the_host_is_for_requests_without_one(ground, monkeypatch, asked, waits):
+    """A MiB per second is what this host has; the request may say more."""
+    waited: list[float] = []
+    monkeypatch.setattr(pace.Meter, "_wait", lambda _meter, seconds: waited.append(seconds))
+    ground.copy_bandwidth = 1
+    ground.attempts, ground.lands = [["a", "b"]], [["a", "b"]]
+
+    bring(ground, bandwidth=asked)
+
+    assert waits == (max(waited) == pace.TURN)
 
 
 class Hanging(Job):
