@@ -114,7 +114,7 @@ class ColdMoves(contract.ColdMoves):
         doing = f"assemble server {instance.uuid}"
         with trouble.told(doing), trouble.files(doing):
             made = arrival.assemble(opened, self._here, instance, cold, files.disk)
-            self._define(opened, instance, files, made)
+            self._define(opened, instance, files, made, cold.machine_type)
 
     def settle(self, instance: objects.Instance, cold: objects.ColdMove) -> None:
         """Drop the record of this move."""
@@ -142,5 +142,6 @@ class ColdMoves(contract.ColdMoves):
         instance: objects.Instance,
         files: local.Files,
         made: list[disks.Disk],
+        machine_type: str = "",
     ) -> libvirt.virDomain:
         raise NotImplementedError

@@ -153,7 +153,6 @@ def test_late_repeat_touches_nothing(coming, here, server):
     arrival.prepare(at, 0)
 
     assert before == names(here)
-    assert (
-        str(here.folder(server.uuid))
-        in records.read(here.instances, COLD, at.cold.migration_uuid).paths
-    )
+    record = records.read(here.instances, COLD, at.cold.migration_uuid)
+    assert record is not None
+    assert str(here.folder(server.uuid)) in record.paths
