@@ -46,6 +46,7 @@ class ColdMove(base.Value):
         # filled by the source's survey
         "disks": fields.ListOfObjectsField("DiskInfo", default=[]),
         "machine_type": fields.StringField(default=""),
+        "source_storage": fields.StringField(default=""),  # the same on hosts that share it
         "source_facts": fields.ObjectField("HostFacts", nullable=True),
         # filled by the destination's preparation
         "destination_address": fields.StringField(default=""),

@@ -10,6 +10,7 @@ import libvirt
 
 from common import checks as verdicts
 from common import errors
+from common import ids
 from common import objects
 from services.compute.virt import checks as plain
 from services.compute.virt.libvirt import checks
@@ -116,7 +117,9 @@ def assemble(
             _whole(disk)
         records.write(here.instances, COLD, record._replace(paths=[str(incoming), str(folder)]))
         incoming.chmod(0o755)
+        disks.sync(incoming)
         incoming.rename(folder)
+    disks.flush(here.instances)
     return disks.layout(folder, instance, file)
 
 
@@ -148,6 +151,18 @@ def hypervisor(at: Coming) -> str:
     if there is None:
         raise errors.Invalid("the source has not been asked yet")
     return plain.hypervisor(there.hypervisor_type, there.hypervisor_version, at.facts)
+
+
+def apart(at: Coming) -> str:
+    """Refuse to copy disks onto themselves: both hosts keep them in one place."""
+    here = at.arrival.here
+    if not at.stays and at.cold.source_storage == disks.identity(here.instances, ids.new()):
+        raise errors.StorageMismatch(
+            f"{here.host} shares {here.instances} with the host of server "
+            f"{at.arrival.instance.uuid}, so there is nothing to copy: live-migrate the server, "
+            "which leaves its disks where they are, and start it before if it is off"
+        )
+    return "the hosts keep their disks apart"
 
 
 def untouched(at: Coming) -> str:
@@ -220,6 +235,7 @@ def _whole(disk: disks.Disk) -> None:
 CHECKS: tuple[verdicts.Check[Coming], ...] = (
     verdicts.Check("hypervisor", hypervisor),
     verdicts.Check("machine-type", lambda at: plain.machine(at.cold.machine_type, at.facts)),
+    verdicts.Check("storage", apart),
     verdicts.Check("files", untouched),
     verdicts.Check("disk-space", room),
 )

@@ -9,6 +9,7 @@ import libvirt
 from oslo_log import log
 
 from common import errors
+from common import ids
 from common import objects
 from services.compute.virt.libvirt import checks
 from services.compute.virt.libvirt import disks
@@ -44,7 +45,10 @@ def survey(
                 f"{folder}: a cold move copies only what is in there"
             )
     return cold.replace(
-        disks=hardware.disks, machine_type=hardware.machine_type, source_facts=host.facts
+        disks=hardware.disks,
+        machine_type=hardware.machine_type,
+        source_storage=disks.identity(here.instances, ids.new()),
+        source_facts=host.facts,
     )
 
 
@@ -95,12 +99,25 @@ def keep_aside(
     domain = guests.find(connection, instance.uuid)
     if domain is not None:
         definition = domain.XMLDesc(SECRETS).replace(f"{overlays.SUFFIX}'", "'")
-        (folder / places.DEFINITION).write_text(definition)
+        _keep(folder / places.DEFINITION, definition)
     guests.forget(connection, instance.uuid, flags)
     # That of this move stays: on a move that stays on its host it is the destination's.
     others = records.Role.COLD
     records.drop_all(here.instances, others, instance.uuid, but=cold.migration_uuid)
     folder.rename(aside)
+
+
+def _keep(path: Path, definition: str) -> None:
+    """Write a definition down, whole or not at all, before libvirt forgets it."""
+    fresh = path.with_suffix(".new")
+    try:
+        fresh.write_text(definition)
+        disks.flush(fresh)
+        fresh.rename(path)
+        disks.flush(path.parent)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
 
 
 def put_back(

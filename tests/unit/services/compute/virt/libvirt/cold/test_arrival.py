@@ -3,6 +3,7 @@
 import pytest
 
 from common import errors
+from common import ids
 from common import objects
 from services.compute.virt.libvirt import checks
 from services.compute.virt.libvirt import disks
@@ -63,8 +64,8 @@ def free(monkeypatch, here):
 
 
 def names(here) -> list[str]:
-    """Name all that is in a host's instances."""
-    return sorted(path.name for path in here.instances.iterdir())
+    """Name all that is in a host's instances, but for the id that they have."""
+    return sorted(path.name for path in here.instances.iterdir() if path.name != disks.MARK)
 
 
 def test_prepared_host_has_promised_its_room(coming, here, server, free):
@@ -130,6 +131,19 @@ def test_failed_preparation_leaves_nothing(coming, here, monkeypatch):
     assert [] == names(here)
 
 
+def test_shared_storage_is_no_leftover(coming, here, server):
+    """The files that are there are the guest's own: nobody is told to remove them."""
+    here.folder(server.uuid).mkdir()
+    shared = disks.identity(here.instances, ids.new())
+
+    with pytest.raises(errors.StorageMismatch, match=r"host1 shares .*live-migrate") as refusal:
+        arrival.prepare(coming(source_storage=shared), 0)
+
+    assert "remove" not in str(refusal.value)
+    with pytest.raises(errors.DiskExists):
+        arrival.prepare(coming(source_storage="another"), 0)
+
+
 def test_repeat_is_refused_nothing(coming, here, free):
     """What it needs was promised to it the first time."""
     at = coming()
@@ -141,6 +155,26 @@ def test_repeat_is_refused_nothing(coming, here, free):
     assert [places.incoming(here, at.cold).name] == [
         name for name in names(here) if not name.startswith(".")
     ]
+
+
+def test_assembled_guest_survives_a_power_failure(coming, here, server, monkeypatch):
+    """Its disks are on the disk before they get their name, and that before it is told."""
+    at = coming()
+    prepared = arrival.prepare(at, 0)
+    incoming, folder = places.incoming(here, at.cold), here.folder(server.uuid)
+    flushed: list[tuple[object, bool]] = []
+    flush = disks.flush
+
+    def noted(path) -> None:
+        flush(path)
+        flushed.append((path, folder.exists()))
+
+    monkeypatch.setattr(disks, "flush", noted)
+
+    arrival.assemble(at.arrival.connection, here, server, prepared, None)
+
+    wanted = [(incoming / "disk", False), (incoming, False), (here.instances, True)]
+    assert wanted == flushed
 
 
 def test_late_repeat_touches_nothing(coming, here, server):
