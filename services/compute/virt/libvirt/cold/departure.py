@@ -14,6 +14,7 @@ from common import objects
 from services.compute.virt.libvirt import checks
 from services.compute.virt.libvirt import disks
 from services.compute.virt.libvirt import guests
+from services.compute.virt.libvirt import power
 from services.compute.virt.libvirt import records
 from services.compute.virt.libvirt.cold import overlays
 from services.compute.virt.libvirt.cold import places
@@ -58,7 +59,10 @@ def freeze(
     instance: objects.Instance,
     cold: objects.ColdMove,
 ) -> list[objects.CopyFile]:
-    """Name the disks that a guest writes no more; none where it cannot leave them."""
+    """Name the disks that a guest writes no more; none where it cannot leave them.
+
+    NoDiskSpace where only room for its overlays is missing: it goes on running.
+    """
     if domain is None or not domain.isActive():
         # It may have gone off since, with its disks half copied.
         found = [path for path in _disks(here, instance, cold) if overlays.of(path).exists()]
@@ -66,6 +70,8 @@ def freeze(
     try:
         return [_file(path) for path in overlays.freeze(domain)]
     except errors.HypervisorError as refusal:
+        if disks.FULL in refusal.message:
+            raise errors.NoDiskSpace(f"{here.host} has no disk free: {refusal}") from refusal
         LOG.warning("guest %s is copied once it is off: %s", domain.name(), refusal)
         return []
 
@@ -141,6 +147,8 @@ def put_back(
         domain = connection.defineXML(definition.read_text())
     if domain is not None and domain.isActive():
         overlays.thaw(domain)
+        overlays.sweep(domain, folder)
+        power.wake(domain)
     elif folder.exists():
         overlays.fold(folder)
     definition.unlink(missing_ok=True)
