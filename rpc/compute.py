@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Seconds without a sign of life after which a host that works on a long call is taken for dead.
 ALIVE = 20
+# Seconds for what reads a whole disk, however large: only the death of its host ends it.
+DAY = 86_400
 
 
 class Compute(interface.Interface):
@@ -121,13 +123,22 @@ class Compute(interface.Interface):
         one, and is not reported. A step that is done already is reported again.
         """
 
-    @interface.call(since="1.0", timeout=600, monitor=ALIVE)
+    @interface.call(since="1.0", timeout=DAY, monitor=ALIVE)
     def landed(
         self, context: Context, instance: objects.Instance, cold: objects.ColdMove, name: str
     ) -> list[str]:
-        """Give the SHA-256, in hex, of each whole or last chunk of a copy as it landed here.
+        """Give the XXH3-128, in hex, of each whole or last chunk of a copy as it landed here.
 
         Chunks are of driver.CHUNK bytes; a file that is not here has none.
+        """
+
+    @interface.call(since="1.0", timeout=DAY, monitor=ALIVE)
+    def adopt_images(
+        self, context: Context, instance: objects.Instance, cold: objects.ColdMove
+    ) -> list[str]:
+        """Take the images that have landed here for a cold move; gives those that have not.
+
+        One that is here already, or was taken before, is fine; one that is not whole stays.
         """
 
     @interface.call(since="1.0", timeout=30)

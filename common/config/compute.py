@@ -83,6 +83,14 @@ OPTIONS = [
         max=3600,
         help="Seconds that a guest gets to shut down cleanly before it is powered off.",
     ),
+    cfg.IntOpt(
+        "copy_bandwidth",
+        default=0,
+        min=0,
+        max=1_000_000,
+        help="MiB per second that one copy of a cold migration or resize may send from this host "
+        "when its request says nothing; 0 for no limit.",
+    ),
     cfg.FloatOpt(
         "progress_interval",
         default=1.0,

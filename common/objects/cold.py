@@ -42,10 +42,11 @@ class ColdMove(base.Value):
         "alternates": fields.ListOfStringsField(default=[]),  # hosts that are claimed next
         "auto_confirm": fields.BooleanField(default=False),
         "then_delete": fields.BooleanField(default=False),  # the server is deleted when it ends
-        "bandwidth": fields.IntegerField(default=0),  # MiB per second, 0 for no limit
+        "bandwidth": fields.IntegerField(default=0),  # MiB per second, 0: the host's own
         # filled by the source's survey
         "disks": fields.ListOfObjectsField("DiskInfo", default=[]),
         "machine_type": fields.StringField(default=""),
+        "source_storage": fields.StringField(default=""),  # the same on hosts that share it
         "source_facts": fields.ObjectField("HostFacts", nullable=True),
         # filled by the destination's preparation
         "destination_address": fields.StringField(default=""),

@@ -13,58 +13,24 @@ from common import context as contexts
 from common import errors
 from common import objects
 from common import states
-from services.compute import native
+from services.compute import pace
 
 if TYPE_CHECKING:
     import threading
 
-    from common.clock import Clock
+    from services.compute.cache import Cache
+    from services.compute.concurrency import Job
     from services.compute.deps import Deps
 
 LOG = logging.getLogger(__name__)
 
 # What the name of an image among the copies begins with.
 IMAGE = "image."
-POLL = 0.5  # seconds between looks at how far the copy is
-MIB = 1 << 20
-# Seconds for which a broken connection is tried again; the guest runs meanwhile, or waits.
-PATIENCE = 120
-FIRST = 0.5
-TRIES = 2  # copies of a file that lands damaged
+FIRST_DISK = "disk"
+POLL = 0.5  # seconds between looks at how far the copy is, and at an abort
+FIRST = 0.5  # seconds before a broken connection is tried again; later more, up to MOST
 MOST = 10.0
-
-
-class Meter:
-    """Counts the bytes of a copy in its own thread, keeps to a bandwidth, and ends it."""
-
-    def __init__(self, clock: Clock, bandwidth: int, aborted: threading.Event) -> None:
-        """Begin at 0; the bandwidth is in MiB per second, 0 for no limit."""
-        self._clock = clock
-        self._rate = bandwidth * MIB
-        self._aborted = aborted
-        self._since = clock.monotonic()
-        self._never: native.Queue[None] = native.Queue()
-        self.done = 0  # bytes, those included that had landed before
-        self.total = 0
-
-    def sent(self, count: int) -> None:
-        """Count a piece; wait while it is ahead of the bandwidth, and raise MoveAborted."""
-        if self._aborted.is_set():
-            raise errors.MoveAborted("aborted by a user while its disks were copied")
-        self.done += count
-        if not self._rate:
-            return
-        ahead = self.done / self._rate - self.seconds()
-        if ahead > 0:
-            self._wait(min(ahead, 1.0))
-
-    def seconds(self) -> float:
-        """Give for how long it has counted."""
-        return self._clock.monotonic() - self._since
-
-    def _wait(self, seconds: float) -> None:
-        """Wait in this native thread, whatever the process has patched."""
-        self._never.get(seconds)
+TRIES = 2  # copies of a file that lands damaged
 
 
 class Copying:
@@ -84,16 +50,21 @@ class Copying:
         self._migration = migration
         self._cold = cold
         self._aborted = aborted
-        self._meter = Meter(deps.clock, cold.bandwidth, aborted)
+        bandwidth = cold.bandwidth or deps.conf.compute.copy_bandwidth
+        self._meter = pace.Meter(deps.clock, bandwidth, aborted)
         self._destination = deps.peer(str(migration.destination))
+
+    def greet(self) -> None:
+        """See that the destination takes copies and tells of them, before anything is touched."""
+        self._deps.threads.native(self._deps.driver.knock, self._cold)
+        self._patient()(self._landed, FIRST_DISK)
 
     def run(self) -> objects.ColdMove:
         """Copy all of it; the guest is off and kept aside then."""
         native, driver = self._deps.threads.native, self._deps.driver
         clock = self._deps.clock
-        images = self._images()
-        frozen = native(driver.freeze, self._instance, self._cold)
-        self._bring([*images, *frozen])
+        self._bring_images()
+        self._bring(native(driver.freeze, self._instance, self._cold))
         running = self._meter.done
         self._heed()
         if self._up():
@@ -117,69 +88,98 @@ class Copying:
         if self._aborted.is_set():
             raise errors.MoveAborted("aborted by a user before its guest was handed over")
 
-    def _images(self) -> list[objects.CopyFile]:
-        """Name the images that the destination cannot get elsewhere."""
+    def _bring_images(self) -> None:
+        """Bring the images that the destination cannot get elsewhere, and see it take them."""
+        wanted = self._lacking()
+        if not wanted:
+            return
+        native, cache = self._deps.threads.native, self._deps.cache
+        files = native(cache.files, self._instance)
+        native(cache.verify, self._instance, wanted)
+        copies = [_whole(f"{IMAGE}{name}", str(getattr(files, name))) for name in wanted]
+        self._bring(copies, sum(disk.allocated_bytes for disk in self._cold.disks))
+        lacking = self._lacking()
+        if lacking:
+            raise errors.BadImage(
+                f"{self._migration.destination} cannot take the {' and '.join(lacking)} of "
+                f"server {self._instance.uuid} for its image: its log has the reason"
+            )
+
+    def _lacking(self) -> list[str]:
+        """Have the destination take the images that have landed, and name those that have not."""
         if not self._cold.needs_images:
             return []
-        threads, cache = self._deps.threads, self._deps.cache
-        files = threads.native(cache.files, self._instance)
-        threads.native(cache.verify, self._instance, self._cold.needs_images)
-        return [
-            _whole(f"{IMAGE}{name}", str(getattr(files, name))) for name in self._cold.needs_images
-        ]
+        context = contexts.admin(self._migration.request_id)
+        ask = self._destination.adopt_images
+        return self._patient()(
+            lambda: self._beside(self._deps.threads.spawn(ask, context, self._instance, self._cold))
+        )
 
-    def _bring(self, files: list[objects.CopyFile]) -> None:
-        self._meter.total += sum(file.allocated for file in files)
+    def _bring(self, files: list[objects.CopyFile], then: int = 0) -> None:
+        """Bring files over; so many bytes are known to come `then`."""
+        coming = sum(file.allocated for file in files)
+        self._meter.total = max(self._meter.total, self._meter.done + coming + then)
         for file in files:
             self._whole_file(file)
 
     def _whole_file(self, file: objects.CopyFile) -> None:
         """Bring one file over, through broken connections, and see that it is the same there."""
-        attempts = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(errors.Unavailable),
-            stop=tenacity.stop_after_delay(PATIENCE),
-            wait=tenacity.wait_exponential(multiplier=FIRST, max=MOST),
-            before_sleep=self._broken,
-            reraise=True,
-        )
+        attempts = self._patient()
+        before = self._meter.done
         for _ in range(TRIES):
-            here = attempts(self._attempt, file)
-            there = attempts(self._landed, file)
+            here = attempts(self._attempt, file, before)
+            there = attempts(self._landed, file.name)
             if here == there:
                 return
             LOG.warning("migration %s: %s landed damaged", self._migration.uuid, file.name)
         bad = sum(one != other for one, other in itertools.zip_longest(here, there))
         raise errors.MoveFailed(
             f"{file.name} does not arrive at {self._migration.destination} as it is here: "
-            f"{bad} of {len(here)} chunks have another SHA-256, after {TRIES} tries"
+            f"{bad} of {len(here)} chunks have another checksum, after {TRIES} tries"
         )
 
-    def _attempt(self, file: objects.CopyFile) -> list[str]:
-        """Copy what has not landed yet, beside this thread, which tells how far it is."""
-        self._heed()
-        have = self._landed(file)
-        before = self._meter.done
-        job = self._deps.threads.start(
-            self._deps.driver.copy, self._instance, self._cold, file, have, self._meter.sent
+    def _patient(self) -> tenacity.Retrying:
+        """Try again what a broken connection ends."""
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(errors.Unavailable),
+            stop=pace.Patience(self._deps.clock, self._meter).over,
+            wait=tenacity.wait_exponential(multiplier=FIRST, max=MOST),
+            before_sleep=self._broken,
+            reraise=True,
         )
+
+    def _attempt(self, file: objects.CopyFile, before: int) -> list[str]:
+        """Copy what has not landed yet; it counts from what was done `before` this file."""
+        have = self._landed(file.name)
+        self._meter.done = before
+        return self._beside(
+            self._deps.threads.start(
+                self._deps.driver.copy, self._instance, self._cold, file, have, self._meter.sent
+            )
+        )
+
+    def _landed(self, name: str) -> list[str]:
+        context = contexts.admin(self._migration.request_id)
+        ask = self._destination.landed
+        return self._beside(
+            self._deps.threads.spawn(ask, context, self._instance, self._cold, name)
+        )
+
+    def _beside(self, job: Job[list[str]]) -> list[str]:
+        """Tell how far it is until the job has ended; an abort waits for nobody.
+
+        A copy that hangs ends by itself when its connection does, without a byte more.
+        """
+        self._heed()
         while not job.wait(POLL):
+            self._heed()
             self._post()
         self._post()
-        try:
-            return job.result()
-        except errors.Error:
-            self._meter.done = before
-            raise
-
-    def _landed(self, file: objects.CopyFile) -> list[str]:
-        return self._destination.landed(
-            contexts.admin(self._migration.request_id), self._instance, self._cold, file.name
-        )
+        return job.result()
 
     def _post(self) -> None:
-        done, total = self._meter.done, max(self._meter.total, 1)
-        seconds = max(self._meter.seconds(), 0.001)
-        rate = int(done / seconds)
+        done, total = self._meter.most, max(self._meter.total, 1)
+        rate = self._meter.rate()
         self._deps.reporter.post(
             objects.MigrationProgress(
                 migration_uuid=self._migration.uuid,
@@ -189,7 +189,7 @@ class Copying:
                 disk_processed=done,
                 disk_remaining=max(total - done, 0),
                 rate=rate,
-                elapsed_ms=round(seconds * 1000),
+                elapsed_ms=round(self._meter.seconds() * 1000),
                 eta_ms=1000 * max(total - done, 0) // rate if rate else None,
             )
         )
@@ -197,6 +197,17 @@ class Copying:
     def _broken(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         LOG.warning("migration %s: the copy goes on in a moment: %s", self._migration.uuid, error)
+        self._post()
+
+
+def adopt(cache: Cache, instance: objects.Instance, cold: objects.ColdMove) -> list[str]:
+    """Take the images that have landed for a move into the cache, and name those that have not."""
+    folder = pathlib.Path(cold.destination_folder)
+    return [
+        name
+        for name in cold.needs_images
+        if not cache.adopt(instance, name, folder / f"{IMAGE}{name}")
+    ]
 
 
 def _whole(name: str, path: str) -> objects.CopyFile:

@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from rpc import compute
+from services.compute import copying
 from services.compute import examination
 from services.compute import incoming
 from services.compute import live_migration
@@ -116,6 +117,13 @@ class Manager(compute.Compute):
         """Tell what has come of a copy."""
         del context
         return self._deps.threads.native(self._deps.driver.landed, instance, cold, name)
+
+    def adopt_images(
+        self, context: Context, instance: objects.Instance, cold: objects.ColdMove
+    ) -> list[str]:
+        """Take images that a source has sent."""
+        del context
+        return self._deps.threads.native(copying.adopt, self._deps.cache, instance, cold)
 
     def abort_cold_move(self, context: Context, migration: str) -> None:
         """Stop the copy of a cold move."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import logging
-import pathlib
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -16,7 +15,6 @@ from common import objects
 from common import states
 from services.compute import copying
 from services.compute.virt import driver
-from services.compute.virt import local
 
 if TYPE_CHECKING:
     import datetime
@@ -177,16 +175,17 @@ def prep_resize(work: Work) -> objects.ColdMove:
 
 
 def resize_instance(work: Work) -> objects.ColdMove:
-    """Copy what can be copied while the guest runs, shut it down, copy the rest, keep it aside.
+    """See that copies can go, copy while the guest runs, shut it down, copy the rest, keep it.
 
     When that fails, nobody has been told to start the guest elsewhere: it is
     brought back at once, however long its destination cannot be reached.
     """
     there = work.deps.threads.native(work.deps.driver.guest, work.instance.uuid)
+    copy = copying.Copying(work.deps, work.instance, work.migration, work.cold, work.aborted)
     try:
-        return copying.Copying(
-            work.deps, work.instance, work.migration, work.cold, work.aborted
-        ).run()
+        if there is not None:  # else it is kept aside already, and all of it was copied
+            copy.greet()
+        return copy.run()
     except errors.Error:
         # One that was kept aside before may be started at its destination by now.
         if there is not None:
@@ -201,7 +200,7 @@ def finish_resize(work: Work) -> objects.ColdMove:
     there = deps.threads.native(deps.driver.guest, instance.uuid)
     if there is not None and there.run_token == instance.run_token and _runs(there):
         return cold
-    files = deps.threads.native(_files, work)
+    files = deps.threads.native(deps.cache.files, instance)
     deps.threads.native(deps.driver.assemble, instance, cold, files)
     if cold.was == states.Vm.ACTIVE:
         deps.threads.native(deps.driver.power_on, instance, files)
@@ -277,20 +276,9 @@ def _start(work: Work) -> None:
         deps.threads.native(deps.driver.power_on, instance, files)
 
 
-def _files(work: Work) -> local.Files:
-    """Give the images of the server, those among them that came with the copies."""
-    cache, cold = work.deps.cache, work.cold
-    for name in cold.needs_images:
-        cache.adopt(work.instance, name, pathlib.Path(cold.destination_folder, f"{IMAGE}{name}"))
-    return cache.files(work.instance)
-
-
 def _runs(guest: driver.Guest) -> bool:
     return guest.power in {states.Power.RUNNING, states.Power.PAUSED}
 
-
-# What the name of an image among the copies begins with.
-IMAGE = copying.IMAGE
 
 STEPS: dict[str, Callable[[Work], objects.ColdMove]] = {
     "prep_resize": prep_resize,

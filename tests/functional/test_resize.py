@@ -137,6 +137,7 @@ def test_refusing_destination_leads_to_the_next(stage):
     ("host", "method"),
     [
         ("host2", "prepare_cold"),
+        ("host1", "knock"),
         ("host1", "freeze"),
         ("host1", "copy"),
         ("host1", "remainder"),
@@ -171,6 +172,55 @@ def test_guest_is_back_before_its_destination(stage):
 
     assert states.Move.FAILED == stage.ended(uuid).status
     assert ["host1"] == meanwhile
+
+
+def test_closed_way_to_the_destination_is_found_before_anything_is_touched(stage):
+    """The source says so before it freezes or copies; the guest has never been off."""
+    server, ticks = stage.boot(), 0
+    held = stage.world.hold("host2", "prepare_cold")
+    uuid = stage.relocate(server.uuid, "host2")
+    waiting.until(held.begun.is_set, "the destination prepares")
+    frozen = stage.world.hold("host1", "freeze")
+    ticks = stage.world.ticks(server.uuid)
+    stage.world.cut.add("host2")
+    held.go.set()
+    move = stage.ended(uuid)
+    stage.world.cut.clear()
+    stage.world.host("host1").holds.clear()
+
+    assert (states.Move.FAILED, "host1") == (move.status, move.failed_host)
+    assert "host1 cannot copy to host2" in move.error_message
+    assert not frozen.begun.is_set()
+    assert ticks <= stage.world.ticks(server.uuid)
+
+
+@pytest.fixture
+def rigid(stage):
+    """Give a server whose host refuses to let its guests write beside their disks."""
+    server = stage.boot()
+    stage.world.host("host1").rigid = True
+    yield server
+    stage.world.host("host1").rigid = False
+
+
+def test_guest_that_cannot_be_frozen_is_copied_once_it_is_off(stage, rigid):
+    """All of it arrives; nothing was copied while it ran."""
+    move = stage.ended(stage.relocate(rigid.uuid, "host2", auto_confirm=True))
+
+    assert (states.Move.CONFIRMED, 0) == (move.status, move.cold.copied_running)
+    assert move.cold.copied_bytes > 0
+    assert ["host2"] == stage.world.running(rigid.uuid)
+
+
+def test_destination_is_asked_before_a_guest_goes_off(stage, rigid):
+    """One that cannot tell of copies has powered nobody off."""
+    ticks = stage.world.ticks(rigid.uuid)
+    stage.world.plant("host2", "landed", BROKEN)
+
+    move = stage.ended(stage.relocate(rigid.uuid, "host2", wait=False))
+
+    assert (states.Move.FAILED, "host1") == (move.status, move.failed_host)
+    assert ticks <= stage.world.ticks(rigid.uuid)
 
 
 def test_broken_connection_is_taken_up_again(stage):

@@ -1,4 +1,4 @@
-"""Cold moves of what is large or many: much over a big image, several disks, several guests."""
+"""Cold moves of what is large, many, or stays: a big image, several disks or guests, one host."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ MIB = 1 << 20
 BASE = 1024  # MiB
 WRITTEN = 200  # MiB
 PATIENCE = 120
+STAYS = ("--set", "conductor.allow_resize_to_same_host=true")
 ROOT = pathlib.Path("/var/lib/whimbrel-lab")
 
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[clouds.Cloud]:
     """Run a lab of its own: an image is put into its store."""
-    with labs.running(labs.Lab("stint", "198.18.28.0/24")) as lab:
+    with labs.running(labs.Lab("stint", "198.18.28.0/24"), *STAYS) as lab:
         yield clouds.Cloud(lab)
 
 
@@ -138,6 +139,65 @@ def test_several_leave_at_once(cloud):
 
     assert ["confirmed"] * 4 == [move["status"] for move in moves]
     assert before == after
+
+
+@pytest.fixture
+def twice(cloud: clouds.Cloud) -> str:
+    """Make a flavor that is twice as large, and give its id."""
+    wanted = {"name": "twice", "vcpus": 2, "ram": 192, "disk": 2}
+    return str(cloud.ask("POST", "/flavors", {"flavor": wanted}).json()["flavor"]["id"])
+
+
+def test_resize_that_stays_on_its_host(cloud, twice):
+    """There, back, and there for good: a guest that runs and one that is off, with their disks."""
+    guests = cloud.boot_all([next(NAMES) for _ in range(2)])
+    for guest in guests:
+        probe.ask(guest.address, "write 8", 60)
+    before = [probe.ask(guest.address, "sum 8", 60) for guest in guests]
+    guests[1].act({"os-stop": None})
+    guests[1].wait_idle("SHUTOFF")
+
+    back = _decided(guests, twice, "revertResize", [])
+    between = [sorted(_disks(cloud, guest)) for guest in guests]
+    stayed = _decided(guests, twice, "confirmResize", [2, 2])
+    left = [*cloud.files("host1", ".kept"), *cloud.files("host1", ".incoming")]
+    pools = cloud.lab.virsh("host1", "pool-list", "--all", "--name").split()
+    guests[1].act({"os-start": None})
+    guests[1].wait_idle("ACTIVE")
+    for guest in guests:
+        probe.alive(guest.address, PATIENCE)
+    after = [probe.ask(guest.address, "sum 8", 60) for guest in guests]
+    for guest in guests:
+        settled.assert_settled(cloud, guest, "host1")
+        guest.delete()
+
+    assert (["reverted"] * 2, ["confirmed"] * 2) == (back, stayed)
+    assert [["disk"]] * 2 == between
+    assert ([], []) == (left, [pool for pool in pools if pool.startswith("whimbrel")])
+    assert before == after
+
+
+def _decided(guests: list[clouds.Guest], flavor: str, action: str, sizes: list[int]) -> list[str]:
+    """Resize guests on host1, decide on it, and give how that ended."""
+    for guest in guests:
+        answer = guest.act({"resize": {"flavorRef": flavor, "whimbrel:host": "host1"}})
+        assert answer.ok, answer.text
+    for guest in guests:
+        guest.moved(PATIENCE, until="finished")
+        guest.wait_idle("VERIFY_RESIZE")
+        assert "host1" == guest.host
+        guest.act({action: None})
+    ended = [str(guest.moved(PATIENCE)["status"]) for guest in guests]
+    for guest, status in zip(guests, ("ACTIVE", "SHUTOFF"), strict=True):
+        guest.wait_idle(status)
+    assert not sizes or sizes == [guest.show()["flavor"]["disk"] for guest in guests]
+    return ended
+
+
+def _disks(cloud: clouds.Cloud, guest: clouds.Guest) -> list[str]:
+    """Name the disks in the folder of a guest on host1."""
+    found = cloud.lab.inside("host1", "ls", f"{clouds.INSTANCES}/{guest.uuid}").split()
+    return [name for name in found if name.startswith("disk")]
 
 
 def _chain(cloud: clouds.Cloud, host: str, folder: str) -> str:

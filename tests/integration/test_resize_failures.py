@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+from deploy.lab import errors
 from deploy.lab import probe
 from tests import waiting
 from tests.integration import cloud as clouds
@@ -168,7 +169,10 @@ def cramped(cloud: clouds.Cloud) -> Iterator[clouds.Guest]:
 
 
 def test_source_fills_up(cloud, cramped):
-    """A stopped move has its guest running on, and its disks whole once there is room."""
+    """A stopped move has its guest running on, and its disks whole once there is room.
+
+    A guest that writes on until QEMU stops it goes on by itself then.
+    """
     since, before = probe.alive(cramped.address, 10), summed(cramped)
     move = begin(cramped)
     probe.ask(cramped.address, f"write {WRITTEN + 32}", 60)
@@ -176,12 +180,16 @@ def test_source_fills_up(cloud, cramped):
     cramped.abort(move)
     waiting.until(lambda: "waits for" in str(cramped.move()["error_message"]), "it waits", 60)
     still = probe.alive(cramped.address, 10)
+    with pytest.raises(errors.TooLate):
+        probe.ask(cramped.address, f"write {WRITTEN + 64}", 5)
+    paused = cloud.lab.virsh("host1", "domstate", "--reason", cramped.uuid)
     widen(cloud, "host1")
     move = cramped.moved(PATIENCE)
     unchanged(cloud, cramped, since)
     after = summed(cramped)
 
     assert "cancelled" == move["status"]
+    assert "paused (I/O error)" in paused
     assert since.boot == still.boot
     assert before == after
 

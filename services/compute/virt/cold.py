@@ -7,16 +7,26 @@ repeated.
 from __future__ import annotations
 
 import abc
+from typing import Protocol
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from common import objects
     from services.compute.virt import local
 
 # Bytes of a copy that are compared as one.
 CHUNK = 16 << 20
+
+
+class Sent(Protocol):
+    """Hears of every piece of a copy, in bytes that are no holes.
+
+    It may wait, to keep to a bandwidth; what it raises ends the copy.
+    """
+
+    def __call__(self, count: int, /, *, over: bool = False) -> None:
+        """Take a piece that was sent, or that is `over` from an earlier try."""
+        ...
 
 
 class ColdMoves(abc.ABC):
@@ -30,6 +40,10 @@ class ColdMoves(abc.ABC):
 
         CheckFailed for a disk that cannot travel: it is not in the server's directory.
         """
+
+    @abc.abstractmethod
+    def knock(self, cold: objects.ColdMove) -> None:
+        """Connect to the destination as copy() will, and let go; CopyPathClosed says to what."""
 
     @abc.abstractmethod
     def freeze(self, instance: objects.Instance, cold: objects.ColdMove) -> list[objects.CopyFile]:
@@ -53,15 +67,15 @@ class ColdMoves(abc.ABC):
         cold: objects.ColdMove,
         file: objects.CopyFile,
         have: list[str],
-        sent: Callable[[int], None],
+        sent: Sent,
     ) -> list[str]:
-        """Bring a file to the destination, but the chunks whose SHA-256 in `have` agree.
+        """Bring a file to the destination, but the chunks whose sums in `have` agree.
 
-        Gives the SHA-256 of every CHUNK of the file as it is here. `sent(bytes)`
-        is called, in this thread, after each piece that was sent or left out: it
-        may wait, to keep to a bandwidth, and what it raises ends the copy.
-        Holes are not sent. Unavailable means that the connection broke: a
-        repeat goes on from there.
+        Gives the XXH3-128, in hex, of every CHUNK of the file as it is here. `sent` is
+        called, in this thread, once the connection stands, before anything is
+        changed at the destination, and after each piece that was sent or left
+        out. Holes are not sent. Unavailable means that the connection broke:
+        a repeat goes on from there.
         """
 
     @abc.abstractmethod
@@ -96,7 +110,7 @@ class ColdMoves(abc.ABC):
 
     @abc.abstractmethod
     def landed(self, instance: objects.Instance, cold: objects.ColdMove, name: str) -> list[str]:
-        """Give the SHA-256 in hex of each CHUNK of a copy, as it is read back from the disk."""
+        """Give the XXH3-128 in hex of each CHUNK of a copy, as it is read back from the disk."""
 
     @abc.abstractmethod
     def assemble(

@@ -89,6 +89,14 @@ def test_nobody_waits_for_minutes_without_a_sign_of_life(kind):
     assert [] == [method.name for method in long if not 2 <= method.monitor < MINUTES]
 
 
+def test_large_disk_has_time_to_be_summed_up():
+    """A disk of 1 TiB of which a slow host reads 50 MiB a second; a host that dies is noticed."""
+    landed = interface.methods(compute.Compute)["landed"]
+
+    assert landed.monitor
+    assert landed.timeout > (1 << 40) / (50 << 20)
+
+
 @pytest.mark.parametrize("kind", [compute.Compute, conductor.Conductor, scheduler.Scheduler])
 def test_every_method_is_documented_and_takes_the_context_first(kind):
     """What crosses the bus says who asked; a docstring says what is promised."""

@@ -206,6 +206,21 @@ def remove(folder: Path) -> None:
         return
 
 
+def sync(folder: Path) -> None:
+    """Have the files of a directory, and their names, survive a power failure from now on."""
+    for path in [*folder.iterdir(), folder]:
+        flush(path)
+
+
+def flush(path: Path) -> None:
+    """Have one file, or the names in one directory, survive a power failure from now on."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
 def rebase(overlay: Path, base: Base) -> None:
     """Say what is below an overlay from now on; the same bytes as before, elsewhere."""
     _img("rebase", "-q", "-u", "-f", FORMAT, "-F", base.format, "-b", base.path, str(overlay))

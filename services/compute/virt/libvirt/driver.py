@@ -375,9 +375,15 @@ class Driver(moves.ColdMoves, driver.Driver):
         instance: objects.Instance,
         files: local.Files,
         made: list[disks.Disk],
+        machine_type: str = "",
     ) -> libvirt.virDomain:
-        """Define the guest anew, with its fresh run token."""
-        folder = self._here.folder(instance.uuid)
+        """Define the guest anew, with its fresh run token and the machine type that it has."""
+        folder, shape = self._here.folder(instance.uuid), self._shape()
+        known = guests.find(opened, instance.uuid)
+        if machine_type:
+            shape = shape._replace(machine_type=machine_type)
+        elif known is not None:
+            shape = xml.kept(shape, known.XMLDesc())
         named = tuple((disk.target, str(disk.path)) for disk in made)
         paths = xml.Paths(named, files.kernel, files.ramdisk, str(disks.console(folder)))
-        return opened.defineXML(xml.build(instance, self._shape(), paths))
+        return opened.defineXML(xml.build(instance, shape, paths))

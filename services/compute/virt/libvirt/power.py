@@ -70,3 +70,9 @@ def unpause(domain: libvirt.virDomain) -> None:
     """Let the processors go on; a repeat is fine."""
     if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
         domain.resume()
+
+
+def wake(domain: libvirt.virDomain) -> None:
+    """Let a guest go on that QEMU stopped because its disk was full; one paused by a user stays."""
+    if tuple(domain.state()) == (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR):
+        domain.resume()

@@ -35,8 +35,12 @@ def write(instances: Path, role: Role, record: Record) -> None:
     """Keep a record, whole or not at all."""
     target = _path(instances, role, record.migration)
     fresh = target.with_suffix(".new")
-    fresh.write_text(json.dumps(record._asdict()))
-    fresh.rename(target)
+    try:
+        fresh.write_text(json.dumps(record._asdict()))
+        fresh.rename(target)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
 
 
 def read(instances: Path, role: Role, migration: str) -> Record | None:
@@ -49,11 +53,11 @@ def drop(instances: Path, role: Role, migration: str) -> None:
     _path(instances, role, migration).unlink(missing_ok=True)
 
 
-def drop_all(instances: Path, role: Role, instance: str) -> None:
-    """Forget every move of one server in which this host had that role."""
+def drop_all(instances: Path, role: Role, instance: str, *, but: str = "") -> None:
+    """Forget every move of one server in which this host had that role, `but` the one named."""
     for path in instances.glob(f".whimbrel-{role}-*.json"):
         record = _load(path)
-        if record is not None and record.instance == instance:
+        if record is not None and record.instance == instance and record.migration != but:
             path.unlink(missing_ok=True)
 
 

@@ -56,6 +56,13 @@ def build(instance: objects.Instance, machine: Machine, paths: Paths) -> str:
     return ET.tostring(domain, encoding="unicode") + "\n"
 
 
+def kept(machine: Machine, defined: str) -> Machine:
+    """Give what a host gives a guest that is defined already: its machine type stays its own."""
+    kind = ET.fromstring(defined).find("os/type")
+    found = kind.get("machine") if kind is not None else None
+    return machine._replace(machine_type=found or machine.machine_type)
+
+
 def _os(instance: objects.Instance, machine: Machine, paths: Paths) -> ET.Element:
     system = ET.Element("os")
     _text(system, "type", "hvm", arch="x86_64", machine=machine.machine_type)

@@ -16,8 +16,6 @@ from services.compute.virt.simulated import checks
 from services.compute.virt.simulated import world as worlds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from oslo_config.cfg import ConfigOpts
 
 
@@ -50,19 +48,28 @@ class Cold(contract.ColdMoves):
         )
         return cold.replace(disks=[disk], source_facts=self._host.facts)
 
+    def knock(self, cold: objects.ColdMove) -> None:
+        """Refuse a destination that is cut off."""
+        self._trip("knock")
+        if {self._host.name, cold.destination_address} & self._world.cut:
+            raise errors.CopyPathClosed(
+                f"{self._host.name} cannot copy to {cold.destination_address}: it is cut off"
+            )
+
     def freeze(self, instance: objects.Instance, cold: objects.ColdMove) -> list[objects.CopyFile]:
         """Name the disk: what the guest writes from now on goes beside it."""
         self._trip("freeze")
-        if cold.was != states.Vm.ACTIVE:
+        if cold.was != states.Vm.ACTIVE or self._host.rigid:
             return []
+        self._host.frozen.add(cold.migration_uuid)
         return [_file(instance, "disk", BULK)]
 
     def remainder(
         self, instance: objects.Instance, cold: objects.ColdMove
     ) -> list[objects.CopyFile]:
-        """Name what was written beside the disk, or the disk of a guest that never ran."""
+        """Name what was written beside the disk, or the disk where nothing was."""
         self._trip("remainder")
-        if cold.was == states.Vm.ACTIVE:
+        if cold.migration_uuid in self._host.frozen:
             return [_file(instance, "disk.delta", DELTA)]
         return [_file(instance, "disk", BULK)]
 
@@ -72,7 +79,7 @@ class Cold(contract.ColdMoves):
         cold: objects.ColdMove,
         file: objects.CopyFile,
         have: list[str],
-        sent: Callable[[int], None],
+        sent: contract.Sent,
     ) -> list[str]:
         """Let the file land piece by piece, at the configured rate."""
         del instance, have
@@ -96,6 +103,7 @@ class Cold(contract.ColdMoves):
             if guest is not None and guest.power in ALIVE:
                 raise errors.Conflict(f"server {instance.uuid} runs on {self._conf.host}")
             if guest is not None:
+                self._host.frozen.discard(cold.migration_uuid)
                 self._host.kept[cold.migration_uuid] = self._host.guests.pop(instance.uuid)
                 self._host.files.discard(_folder(instance))
                 self._host.files.add(_kept(cold))
@@ -103,6 +111,7 @@ class Cold(contract.ColdMoves):
     def put_back(self, instance: objects.Instance, cold: objects.ColdMove) -> None:
         """Take the folder back, and know the guest again."""
         self._trip("put_back")
+        self._host.frozen.discard(cold.migration_uuid)
         with self._world.lock:
             if _kept(cold) not in self._host.files:
                 return

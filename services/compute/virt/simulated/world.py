@@ -100,6 +100,8 @@ class Host:
     # Cold migration: the guest that it made here, and the one that is kept for it.
     made: dict[str, str] = dataclasses.field(default_factory=dict)
     kept: dict[str, Guest] = dataclasses.field(default_factory=dict)
+    frozen: set[str] = dataclasses.field(default_factory=set)  # moves whose guest writes elsewhere
+    rigid: bool = False  # its guests cannot write beside their disks
     storage: str = ""  # name of what several hosts keep their files on; empty: its own disk
     holds: dict[str, Hold] = dataclasses.field(default_factory=dict)
     faults: dict[str, Exception] = dataclasses.field(default_factory=dict)

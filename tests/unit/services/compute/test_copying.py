@@ -9,15 +9,16 @@ from common import clock
 from common import errors
 from common import objects
 from services.compute import copying
+from services.compute import pace
 from services.compute.deps import Deps
 from tests import factories
 
-MIB = copying.MIB
+MIB = 1 << 20
 DISK = objects.CopyFile(name="disk", path="/here/disk", size=3 * MIB, allocated=2 * MIB)
 
 
 class Job:
-    """A copy in its thread: done, with these sums or this error."""
+    """What goes on in another thread: done, with these sums or this error."""
 
     def __init__(self, ended: list[str] | errors.Error) -> None:
         self._ended = ended
@@ -41,6 +42,7 @@ class Ground:
         self.peer = self.driver = self.threads = self.reporter = self
         self.conf = self.compute = self
         self.shutdown_timeout = 60
+        self.copy_bandwidth = 0
         self.there: list[str] = []
         self.attempts: list[list[str] | errors.Error] = []
         self.silences: list[errors.Error] = []
@@ -48,14 +50,23 @@ class Ground:
         self.had: list[list[str]] = []
         self.told: list[objects.MigrationProgress] = []
         self.bytes = 2 * MIB
+        self.takes = 0.0
 
     def __call__(self, _host: str) -> "Ground":
         """Give the destination's client."""
         return self
 
+    def spawn(self, ask, *which: object) -> Job:
+        """Ask the destination in a thread that ends at once."""
+        try:
+            return Job(ask(*which))
+        except errors.Error as error:
+            return Job(error)
+
     def start(self, _copy, _instance, _cold, _file, have, sent) -> Job:
         """Send the file in one piece."""
         self.had.append(have)
+        self.clock.advance(self.takes)
         sent(self.bytes)
         ended = self.attempts.pop(0)
         if self.lands:
@@ -84,12 +95,14 @@ def ground(monkeypatch) -> Ground:
     return Ground()
 
 
-def bring(ground: Ground) -> copying.Copying:
+def bring(
+    ground: Ground, aborted: threading.Event | None = None, bandwidth: int = 0
+) -> copying.Copying:
     """Copy one disk."""
     move = factories.migration(type="resize", destination="host2")
-    cold = factories.cold_move(migration_uuid=move.uuid)
+    cold = factories.cold_move(migration_uuid=move.uuid, bandwidth=bandwidth)
     deps = cast("Deps", ground)
-    made = copying.Copying(deps, factories.instance(), move, cold, threading.Event())
+    made = copying.Copying(deps, factories.instance(), move, cold, aborted or threading.Event())
     made._bring([DISK])
     return made
 
@@ -162,57 +175,84 @@ def test_refusal_is_no_broken_link(ground):
     assert 1 == len(ground.had)
 
 
-class Waiting(copying.Meter):
-    """A meter whose waits move the held clock."""
+def test_link_that_breaks_late_is_tried_again(ground):
+    """However long the copy went well before: patience counts from the last byte."""
+    ground.takes = 10 * pace.PATIENCE
+    ground.attempts = [errors.Unavailable("the link broke"), ["a", "b"]]
+    ground.lands = [["a"], ["a", "b"]]
 
-    def __init__(self, held: clock.HeldClock, bandwidth: int) -> None:
-        super().__init__(held, bandwidth, threading.Event())
-        self._held = held
-        self.longest = 0.0
+    bring(ground)
 
-    def _wait(self, seconds: float) -> None:
-        self.longest = max(self.longest, seconds)
-        self._held.advance(seconds)
+    assert 2 == len(ground.had)
 
 
-@pytest.mark.parametrize(("bandwidth", "seconds"), [(0, 0.0), (10, 3.0), (100, 0.3)])
-def test_meter_keeps_to_its_bandwidth(bandwidth, seconds):
-    """Thirty MiB take so long; without a bandwidth nobody waits."""
-    meter = Waiting(clock.HeldClock(), bandwidth)
+def test_link_that_stays_broken_is_given_up(ground):
+    """Nothing more came over since it broke."""
+    ground.takes = 0.6 * pace.PATIENCE
+    ground.attempts = [errors.Unavailable("the link is gone")] * 9
 
-    for _ in range(30):
-        meter.sent(MIB)
+    with pytest.raises(errors.Unavailable, match="gone"):
+        bring(ground)
 
-    assert seconds == pytest.approx(meter.seconds())
-    assert 30 * MIB == meter.done
-
-
-def test_meter_waits_in_short_turns():
-    """So that an abort is heard within a second."""
-    meter = Waiting(clock.HeldClock(), 1)
-
-    meter.sent(60 * MIB)
-
-    assert 1.0 == meter.longest
+    assert 3 == len(ground.had)
 
 
-def test_slow_link_is_not_held_up():
-    """Nobody waits who is behind his bandwidth."""
-    held = clock.HeldClock()
-    meter = Waiting(held, 10)
-    held.advance(60)
+def test_progress_never_goes_back(ground):
+    """Neither when a copy breaks nor when a damaged one is made again."""
+    ground.attempts = [["a", "b"], errors.Unavailable("the link broke"), ["a", "b"]]
+    ground.lands = [["a", "x"], ["a"], ["a", "b"]]
 
-    meter.sent(MIB)
+    bring(ground)
 
-    assert 0.0 == meter.longest
+    done = [told.disk_processed for told in ground.told]
+    assert sorted(done) == done
+    assert {2 * MIB} == {told.disk_total for told in ground.told}
+    assert 2 * MIB == done[-1]
 
 
-def test_aborted_meter_ends_the_copy():
+def test_time_left_is_told_by_the_rate(ground):
+    """Half of it came in four seconds; of a copy that has not begun nothing is known."""
+    ground.bytes, ground.takes = MIB, 4.0
+    ground.attempts, ground.lands = [["a", "b"]], [["a", "b"]]
+
+    bring(ground)
+
+    told = ground.told[1]
+    assert (MIB // 4, 4000, MIB) == (told.rate, told.eta_ms, told.disk_remaining)
+    assert ground.told[0].eta_ms is None
+
+
+@pytest.mark.parametrize(("asked", "waits"), [(0, True), (1000, False)])
+def test_bandwidth_of_the_host_is_for_requests_without_one(ground, monkeypatch, asked, waits):
+    """A MiB per second is what this host has; the request may say more."""
+    waited: list[float] = []
+    monkeypatch.setattr(pace.Meter, "_wait", lambda _meter, seconds: waited.append(seconds))
+    ground.copy_bandwidth = 1
+    ground.attempts, ground.lands = [["a", "b"]], [["a", "b"]]
+
+    bring(ground, bandwidth=asked)
+
+    assert waits == (max(waited) == pace.TURN)
+
+
+class Hanging(Job):
+    """What hangs in a connection whose other end is gone, while a user aborts the move."""
+
+    def __init__(self, aborted: threading.Event) -> None:
+        super().__init__([])
+        self._aborted = aborted
+
+    def wait(self, _seconds: float) -> bool:
+        """Hear of the abort, and nothing else."""
+        self._aborted.set()
+        return False
+
+
+@pytest.mark.parametrize("hangs", ["start", "spawn"])
+def test_abort_is_heard_while_a_connection_hangs(ground, monkeypatch, hangs):
+    """Nobody waits for the end of what hangs: the copy itself, or the destination's answer."""
     aborted = threading.Event()
-    meter = copying.Meter(clock.HeldClock(), 0, aborted)
-    aborted.set()
+    monkeypatch.setattr(ground, hangs, lambda *_: Hanging(aborted))
 
     with pytest.raises(errors.MoveAborted):
-        meter.sent(1)
-
-    assert 0 == meter.done
+        bring(ground, aborted)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 from typing import TYPE_CHECKING
 
+import libvirt
+
 from common import checks as verdicts
 from common import errors
+from common import ids
 from common import objects
 from services.compute.virt import checks as plain
 from services.compute.virt.libvirt import checks
@@ -14,13 +18,12 @@ from services.compute.virt.libvirt import disks
 from services.compute.virt.libvirt import guests
 from services.compute.virt.libvirt import qcow2
 from services.compute.virt.libvirt import records
+from services.compute.virt.libvirt import usage
 from services.compute.virt.libvirt.cold import overlays
 from services.compute.virt.libvirt.cold import places
 from services.compute.virt.libvirt.cold import upload
 
 if TYPE_CHECKING:
-    import libvirt
-
     from services.compute.virt.libvirt import settings
 
 COLD = records.Role.COLD
@@ -41,23 +44,55 @@ class Coming(NamedTuple):
         return self.arrival.host.facts
 
 
-def prepare(at: Coming) -> objects.ColdMove:
-    """Refuse what cannot live here; else make the folder, and the pool, for the copies."""
-    here, cold = at.arrival.here, at.cold
-    rows = [row for row in checks.DESTINATION if not (at.stays and row.name in NEW)]
-    verdicts.refuse(verdicts.every(rows, here.host, at.arrival))
-    verdicts.refuse(verdicts.every(CHECKS, here.host, at))
+def prepare(at: Coming, flags: int) -> objects.ColdMove:
+    """Refuse what cannot live here; else make the folder, and the pool, for the copies.
+
+    For one at a time: what is promised to a guest is seen by the next. A
+    refusal or a failure leaves nothing; a repeat finds what was made.
+    """
+    here, cold, instance = at.arrival.here, at.cold, at.arrival.instance
     folder = places.incoming(here, cold)
     prepared = cold.replace(
         destination_address=here.address,
         destination_uri=here.peer_uri,
         destination_folder=str(folder),
     )
-    record = records.Record(cold.migration_uuid, at.arrival.instance.uuid, [str(folder)])
-    records.write(here.instances, COLD, record)
-    folder.mkdir(mode=places.MODE, exist_ok=True)
-    upload.open_pool(at.arrival.connection, prepared)
+    known = records.read(here.instances, COLD, cold.migration_uuid)
+    if known is not None:
+        if str(here.folder(instance.uuid)) not in known.paths:  # else it is assembled already
+            _open(at, prepared)
+        return prepared
+    _check(at)
+    try:
+        record = records.Record(cold.migration_uuid, instance.uuid, [str(folder)])
+        records.write(here.instances, COLD, record)
+        _open(at, prepared)
+    except (errors.Error, OSError, libvirt.libvirtError):
+        undo(at.arrival.connection, here, instance, cold, flags)
+        raise
     return prepared
+
+
+def _check(at: Coming) -> None:
+    here = at.arrival.here
+    rows = [row for row in checks.DESTINATION if not (at.stays and row.name in NEW)]
+    verdicts.refuse(verdicts.every(rows, here.host, at.arrival))
+    verdicts.refuse(verdicts.every(CHECKS, here.host, at))
+
+
+def _open(at: Coming, prepared: objects.ColdMove) -> None:
+    """Make the folder and the pool, and in it every disk, empty.
+
+    So what the disks may grow to is promised from now on. The copy, which
+    differs in its first chunk, takes the place of an empty disk.
+    """
+    folder = Path(prepared.destination_folder)
+    folder.mkdir(mode=places.MODE, exist_ok=True)
+    old = {overlays.below(Path(disk.path)).name: disk.virtual_bytes for disk in prepared.disks}
+    for disk in disks.layout(folder, at.arrival.instance, None):
+        virtual = max(disk.virtual, old.get(disk.path.name, 0))
+        disks.make(disk.path, virtual, None)
+    upload.open_pool(at.arrival.connection, prepared)
 
 
 def assemble(
@@ -82,7 +117,9 @@ def assemble(
             _whole(disk)
         records.write(here.instances, COLD, record._replace(paths=[str(incoming), str(folder)]))
         incoming.chmod(0o755)
+        disks.sync(incoming)
         incoming.rename(folder)
+    disks.flush(here.instances)
     return disks.layout(folder, instance, file)
 
 
@@ -116,6 +153,18 @@ def hypervisor(at: Coming) -> str:
     return plain.hypervisor(there.hypervisor_type, there.hypervisor_version, at.facts)
 
 
+def apart(at: Coming) -> str:
+    """Refuse to copy disks onto themselves: both hosts keep them in one place."""
+    here = at.arrival.here
+    if not at.stays and at.cold.source_storage == disks.identity(here.instances, ids.new()):
+        raise errors.StorageMismatch(
+            f"{here.host} shares {here.instances} with the host of server "
+            f"{at.arrival.instance.uuid}, so there is nothing to copy: live-migrate the server, "
+            "which leaves its disks where they are, and start it before if it is off"
+        )
+    return "the hosts keep their disks apart"
+
+
 def untouched(at: Coming) -> str:
     """Refuse a host that has files of this server already."""
     folder = at.arrival.here.folder(at.arrival.instance.uuid)
@@ -130,17 +179,28 @@ def untouched(at: Coming) -> str:
 def room(at: Coming) -> str:
     """Refuse a host without room for the copies, or for all that the disks may grow to."""
     here = at.arrival.here
-    space = disks.space(here.instances)
-    copied = sum(disk.allocated_bytes for disk in at.cold.disks)
-    grown = _virtual(at)
+    space = usage.space(at.arrival.connection, here)
+    free = checks.roomy(here, space, over_commit=True)
+    least = checks.roomy(here, space, over_commit=False)
+    images = _images(at)
+    copied = sum(disk.allocated_bytes for disk in at.cold.disks) + images
+    grown = _virtual(at) + images
     told = (
-        f"{here.host} has {(space.free - here.reserved) // disks.MIB} MiB of disk free and "
-        f"{(space.least - here.reserved) // disks.MIB} MiB when every thin disk is full; the copy "
-        f"takes {-(-copied // disks.MIB)} MiB and may grow to {-(-grown // disks.MIB)} MiB"
+        f"{here.host} has {free // disks.MIB} MiB of disk free and {least // disks.MIB} MiB when "
+        f"every thin disk is full; the copy takes {-(-copied // disks.MIB)} MiB and may grow to "
+        f"{-(-grown // disks.MIB)} MiB"
     )
-    if copied > space.free - here.reserved or grown > space.least - here.reserved:
+    if copied > free or grown > least:
         raise errors.NoDiskSpace(told)
     return told
+
+
+def _images(at: Coming) -> int:
+    """Count the bytes of the images that come along."""
+    server = at.arrival.instance
+    known = {"disk": server.image, "kernel": server.kernel, "ramdisk": server.ramdisk}
+    coming = [known[name] for name in at.cold.needs_images]
+    return sum(image.size for image in coming if image is not None)
 
 
 def _virtual(at: Coming) -> int:
@@ -175,6 +235,7 @@ def _whole(disk: disks.Disk) -> None:
 CHECKS: tuple[verdicts.Check[Coming], ...] = (
     verdicts.Check("hypervisor", hypervisor),
     verdicts.Check("machine-type", lambda at: plain.machine(at.cold.machine_type, at.facts)),
+    verdicts.Check("storage", apart),
     verdicts.Check("files", untouched),
     verdicts.Check("disk-space", room),
 )

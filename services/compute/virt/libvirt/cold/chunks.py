@@ -1,14 +1,15 @@
-"""A file as chunks with a SHA-256 each: what has landed, and what is still to be sent."""
+"""A file as chunks with a checksum each: what has landed, and what is still to be sent."""
 
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 from pathlib import Path
 from typing import BinaryIO
 from typing import NamedTuple
 from typing import TYPE_CHECKING
+
+import xxhash
 
 from services.compute.virt.cold import CHUNK
 
@@ -30,12 +31,12 @@ class Extent(NamedTuple):
 
 
 class Sum:
-    """The SHA-256 of one chunk, taken in as it is read; a chunk that is a hole costs nothing."""
+    """The XXH3-128 of one chunk, taken in as it is read; a chunk that is a hole costs nothing."""
 
     def __init__(self, length: int) -> None:
         """Begin with nothing of a chunk of this length in bytes."""
         self._length = length
-        self._sum = hashlib.sha256()
+        self._sum = xxhash.xxh3_128()
         self._empty = False
 
     def add(self, piece: bytes) -> None:
@@ -58,7 +59,7 @@ class Sum:
 
 
 def digests(path: Path) -> list[str]:
-    """Give the SHA-256 of every chunk as it is on the disk; none for a file that is not there."""
+    """Give the sum of every chunk as it is on the disk; none for a file that is not there."""
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -68,7 +69,7 @@ def digests(path: Path) -> list[str]:
 
 
 def digest(file: BinaryIO, start: int, size: int) -> str:
-    """Give the SHA-256 of the chunk that begins there."""
+    """Give the sum of the chunk that begins there."""
     end = min(start + CHUNK, size)
     summing = Sum(end - start)
     for extent in extents(file, start, end):
@@ -93,6 +94,11 @@ def extents(file: BinaryIO, start: int, end: int) -> Iterator[Extent]:
         at = hole
 
 
+def data(file: BinaryIO, start: int, end: int) -> int:
+    """Count the bytes of a range that are no holes."""
+    return sum(extent.length for extent in extents(file, start, end) if not extent.hole)
+
+
 def pieces(file: BinaryIO, extent: Extent) -> Iterator[bytes]:
     """Read a run of data piece by piece."""
     at, end = extent.start, extent.start + extent.length
@@ -114,4 +120,4 @@ def _seek(file: BinaryIO, at: int, whence: int, end: int) -> int:
 
 @functools.lru_cache(maxsize=8)
 def _zeros(length: int) -> str:
-    return hashlib.sha256(bytes(length)).hexdigest()
+    return xxhash.xxh3_128(bytes(length)).hexdigest()

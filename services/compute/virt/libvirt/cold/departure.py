@@ -9,10 +9,12 @@ import libvirt
 from oslo_log import log
 
 from common import errors
+from common import ids
 from common import objects
 from services.compute.virt.libvirt import checks
 from services.compute.virt.libvirt import disks
 from services.compute.virt.libvirt import guests
+from services.compute.virt.libvirt import power
 from services.compute.virt.libvirt import records
 from services.compute.virt.libvirt.cold import overlays
 from services.compute.virt.libvirt.cold import places
@@ -44,7 +46,10 @@ def survey(
                 f"{folder}: a cold move copies only what is in there"
             )
     return cold.replace(
-        disks=hardware.disks, machine_type=hardware.machine_type, source_facts=host.facts
+        disks=hardware.disks,
+        machine_type=hardware.machine_type,
+        source_storage=disks.identity(here.instances, ids.new()),
+        source_facts=host.facts,
     )
 
 
@@ -54,7 +59,10 @@ def freeze(
     instance: objects.Instance,
     cold: objects.ColdMove,
 ) -> list[objects.CopyFile]:
-    """Name the disks that a guest writes no more; none where it cannot leave them."""
+    """Name the disks that a guest writes no more; none where it cannot leave them.
+
+    NoDiskSpace where only room for its overlays is missing: it goes on running.
+    """
     if domain is None or not domain.isActive():
         # It may have gone off since, with its disks half copied.
         found = [path for path in _disks(here, instance, cold) if overlays.of(path).exists()]
@@ -62,6 +70,8 @@ def freeze(
     try:
         return [_file(path) for path in overlays.freeze(domain)]
     except errors.HypervisorError as refusal:
+        if disks.FULL in refusal.message:
+            raise errors.NoDiskSpace(f"{here.host} has no disk free: {refusal}") from refusal
         LOG.warning("guest %s is copied once it is off: %s", domain.name(), refusal)
         return []
 
@@ -95,10 +105,25 @@ def keep_aside(
     domain = guests.find(connection, instance.uuid)
     if domain is not None:
         definition = domain.XMLDesc(SECRETS).replace(f"{overlays.SUFFIX}'", "'")
-        (folder / places.DEFINITION).write_text(definition)
+        _keep(folder / places.DEFINITION, definition)
     guests.forget(connection, instance.uuid, flags)
-    records.drop_all(here.instances, records.Role.COLD, instance.uuid)
+    # That of this move stays: on a move that stays on its host it is the destination's.
+    others = records.Role.COLD
+    records.drop_all(here.instances, others, instance.uuid, but=cold.migration_uuid)
     folder.rename(aside)
+
+
+def _keep(path: Path, definition: str) -> None:
+    """Write a definition down, whole or not at all, before libvirt forgets it."""
+    fresh = path.with_suffix(".new")
+    try:
+        fresh.write_text(definition)
+        disks.flush(fresh)
+        fresh.rename(path)
+        disks.flush(path.parent)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
 
 
 def put_back(
@@ -122,6 +147,8 @@ def put_back(
         domain = connection.defineXML(definition.read_text())
     if domain is not None and domain.isActive():
         overlays.thaw(domain)
+        overlays.sweep(domain, folder)
+        power.wake(domain)
     elif folder.exists():
         overlays.fold(folder)
     definition.unlink(missing_ok=True)

@@ -17,11 +17,10 @@ from services.compute.virt.libvirt.cold import places
 from services.compute.virt.libvirt.cold import upload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import libvirt
 
     from common import objects
+    from services.compute import native
     from services.compute.virt.libvirt import connection
     from services.compute.virt.libvirt import disks
     from services.compute.virt.libvirt import facts
@@ -34,6 +33,7 @@ class ColdMoves(contract.ColdMoves):
     REMOVE: int
     _here: settings.Settings
     _link: connection.Connection
+    _making: native.Lock
 
     def survey(self, instance: objects.Instance, cold: objects.ColdMove) -> objects.ColdMove:
         """Describe the guest's disks and this host."""
@@ -41,6 +41,10 @@ class ColdMoves(contract.ColdMoves):
         with trouble.told(f"look at server {instance.uuid}"), trouble.files("look at its disks"):
             domain = self._domain(opened, instance.uuid)
             return departure.survey(self._here, self._known(), domain, instance, cold)
+
+    def knock(self, cold: objects.ColdMove) -> None:
+        """Look at the destination's libvirt, and at the pool for the copies."""
+        upload.knock(self._here.host, cold)
 
     def freeze(self, instance: objects.Instance, cold: objects.ColdMove) -> list[objects.CopyFile]:
         """Let a running guest write into overlays."""
@@ -62,7 +66,7 @@ class ColdMoves(contract.ColdMoves):
         cold: objects.ColdMove,
         file: objects.CopyFile,
         have: list[str],
-        sent: Callable[[int], None],
+        sent: contract.Sent,
     ) -> list[str]:
         """Send a file over libvirt's own connection."""
         del instance
@@ -91,10 +95,10 @@ class ColdMoves(contract.ColdMoves):
         """Check, and make ready for the copies."""
         opened = self._link.get()
         doing = f"make ready for server {instance.uuid}"
-        with trouble.told(doing), trouble.files(doing):
+        with trouble.told(doing), trouble.files(doing), self._making:
             at = checks.Arrival(opened, self._here, self._known(), instance)
             stays = instance.host == self._here.host
-            return arrival.prepare(arrival.Coming(at, cold, stays))
+            return arrival.prepare(arrival.Coming(at, cold, stays), self.REMOVE)
 
     def landed(self, instance: objects.Instance, cold: objects.ColdMove, name: str) -> list[str]:
         """Sum up a copy as it is on the disk."""
@@ -110,7 +114,7 @@ class ColdMoves(contract.ColdMoves):
         doing = f"assemble server {instance.uuid}"
         with trouble.told(doing), trouble.files(doing):
             made = arrival.assemble(opened, self._here, instance, cold, files.disk)
-            self._define(opened, instance, files, made)
+            self._define(opened, instance, files, made, cold.machine_type)
 
     def settle(self, instance: objects.Instance, cold: objects.ColdMove) -> None:
         """Drop the record of this move."""
@@ -138,5 +142,6 @@ class ColdMoves(contract.ColdMoves):
         instance: objects.Instance,
         files: local.Files,
         made: list[disks.Disk],
+        machine_type: str = "",
     ) -> libvirt.virDomain:
         raise NotImplementedError

@@ -56,6 +56,14 @@ def thaw(domain: libvirt.virDomain) -> None:
             path.unlink(missing_ok=True)
 
 
+def sweep(domain: libvirt.virDomain, folder: Path) -> None:
+    """Remove the overlays that a running guest does not write: those of a failed snapshot."""
+    written = {path for _target, path in files(domain)}
+    for delta in folder.glob(f"*{SUFFIX}"):
+        if delta not in written:
+            delta.unlink()
+
+
 def newest(made: list[disks.Disk]) -> list[disks.Disk]:
     """Give a guest's disks with the files that it wrote last: those that thaw() has still to do."""
     return [disk._replace(path=of(disk.path)) if of(disk.path).exists() else disk for disk in made]

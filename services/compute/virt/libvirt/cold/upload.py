@@ -17,14 +17,15 @@ from oslo_log import log
 
 from common import errors
 from services.compute.virt.cold import CHUNK
+from services.compute.virt.libvirt import reach
 from services.compute.virt.libvirt import trouble
 from services.compute.virt.libvirt.cold import chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from collections.abc import Iterator
 
     from common import objects
+    from services.compute.virt.cold import Sent
 
 LOG = log.getLogger(__name__)
 
@@ -33,20 +34,28 @@ SPARSE = libvirt.VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM
 KEEPALIVE = (3, 3)
 
 
-def send(
-    cold: objects.ColdMove, file: objects.CopyFile, have: list[str], sent: Callable[[int], None]
-) -> list[str]:
-    """Send the chunks that have not landed, and give the SHA-256 of all of them.
+def send(cold: objects.ColdMove, file: objects.CopyFile, have: list[str], sent: Sent) -> list[str]:
+    """Send the chunks that have not landed, and give the sums of all of them.
 
     Unavailable when the connection broke; a repeat goes on from there.
     """
     with Path(file.path).open("rb") as source, _link(cold) as connection:
+        sent(0)  # the move may have been aborted while this connection was waited for
         pool = open_pool(connection, cold)
         here, begin = _landed(source, file, have, sent)
         if begin >= file.size:
             return here
         volume = _volume(pool, file, anew=begin == 0)
         return here + _stream(connection, volume, source, file, begin, sent)
+
+
+def knock(host: str, cold: objects.ColdMove) -> None:
+    """Connect as send() will; CopyPathClosed when this host cannot, or when there is no pool."""
+    try:
+        with _link(cold) as connection:
+            open_pool(connection, cold)
+    except (errors.Unavailable, errors.HypervisorError) as closed:
+        raise errors.CopyPathClosed(f"{host} cannot {closed}") from closed
 
 
 def open_pool(connection: libvirt.virConnect, cold: objects.ColdMove) -> libvirt.virStoragePool:
@@ -76,7 +85,7 @@ def name(cold: objects.ColdMove) -> str:
 
 
 def _landed(
-    source: BinaryIO, file: objects.CopyFile, have: list[str], sent: Callable[[int], None]
+    source: BinaryIO, file: objects.CopyFile, have: list[str], sent: Sent
 ) -> tuple[list[str], int]:
     """Give the chunks that agree from the beginning, and where the first other one begins."""
     here: list[str] = []
@@ -85,7 +94,8 @@ def _landed(
         if mine != there:
             break
         here.append(mine)
-        sent(min(CHUNK, file.size - number * CHUNK))
+        start = number * CHUNK
+        sent(chunks.data(source, start, min(start + CHUNK, file.size)), over=True)
     return here, len(here) * CHUNK
 
 
@@ -95,7 +105,7 @@ def _stream(
     source: BinaryIO,
     file: objects.CopyFile,
     begin: int,
-    sent: Callable[[int], None],
+    sent: Sent,
 ) -> list[str]:
     """Send everything from there on in one stream, chunk by chunk."""
     stream = connection.newStream()
@@ -117,7 +127,7 @@ def _chunk(
     source: BinaryIO,
     start: int,
     size: int,
-    sent: Callable[[int], None],
+    sent: Sent,
 ) -> str:
     end = min(start + CHUNK, size)
     summing = chunks.Sum(end - start)
@@ -192,12 +202,16 @@ def _link(cold: objects.ColdMove) -> Iterator[libvirt.virConnect]:
     """Connect to the destination's libvirt for as long as the copy takes."""
     doing = f"copy to {cold.destination_address}"
     try:
+        # Of a host that answers nothing libvirt hears only when the kernel gives up, in minutes.
+        reach.libvirt(cold.destination_uri)
         opened = libvirt.open(cold.destination_uri)
         try:
             opened.setKeepAlive(*KEEPALIVE)
             yield opened
         finally:
             opened.close()
+    except errors.Unreachable as closed:
+        raise errors.Unavailable(f"{doing}: {closed}") from closed
     except libvirt.libvirtError as error:
         kind = errors.Unavailable if trouble.lost(error) else errors.HypervisorError
         raise kind(f"{doing}: {trouble.words(error)}") from error

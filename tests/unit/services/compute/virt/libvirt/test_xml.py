@@ -74,6 +74,14 @@ def test_server_becomes_the_golden_xml(name):
     assert "" == difference
 
 
+def test_guest_keeps_its_machine_type():
+    """Defined anew on a host that gives new guests another one, it is the golden XML still."""
+    golden = (GOLDEN / "disk.xml").read_text()
+    other = PLAIN._replace(machine_type="pc-q35-8.0")
+
+    assert golden == xml.build(server(), xml.kept(other, golden), DISK)
+
+
 def test_every_golden_file_has_its_case():
     """A golden file that no case makes is dead."""
     assert sorted(CASES) == sorted(path.stem for path in GOLDEN.glob("*.xml"))
