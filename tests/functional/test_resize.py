@@ -225,13 +225,15 @@ def test_abort_while_it_is_prepared_ends_there(stage, fault):
     assert stage.idle(server.uuid).fault_code is None
 
 
-@pytest.mark.parametrize("method", ["prepare_cold", "copy", "assemble"])
-def test_server_deleted_on_its_way_leaves_nothing(stage, method):
+@pytest.mark.parametrize(
+    ("host", "method"),
+    [("host1", "survey"), ("host2", "prepare_cold"), ("host1", "copy"), ("host2", "assemble")],
+)
+def test_server_deleted_on_its_way_leaves_nothing(stage, host, method):
     """The delete waits for the move's end and then takes everything along."""
     server = stage.boot()
-    host = "host1" if method == "copy" else "host2"
     held = stage.world.hold(host, method)
-    uuid = stage.relocate(server.uuid, "host2")
+    uuid = stage.relocate(server.uuid, "host2", wait=False)
     waiting.until(held.begun.is_set, f"{method} has begun")
 
     stage.conductor.operate(context.admin(), server.uuid, "delete")

@@ -101,7 +101,7 @@ def _follow(
     what = _next(migration, told)
     values: dict[str, Any] = {}
     if told.cold is not None:
-        values["cold"] = _merge(steps.cold(migration), told.cold)
+        values["cold"] = steps.merge(steps.cold(migration), told.cold)
     if told.error_code is not None and what != steps.End.AGAIN:
         values |= _reason(migration, told)
     if what in steps.STEPS:
@@ -139,11 +139,6 @@ def _reason(migration: objects.Migration, told: objects.StepReport) -> dict[str,
         "failed_step": told.step,
         "failed_host": told.host,
     }
-
-
-def _merge(mine: objects.ColdMove, told: objects.ColdMove) -> objects.ColdMove:
-    """Take what the host found; what users asked for meanwhile stays."""
-    return told.replace(then_delete=mine.then_delete, auto_confirm=mine.auto_confirm)
 
 
 def _expected(migration: objects.Migration, told: objects.StepReport) -> bool:

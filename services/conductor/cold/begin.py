@@ -120,20 +120,29 @@ def delete(deps: Deps, context: Context, server: str) -> bool:
     A copy is stopped for it; a finished move is confirmed first, so that
     nothing stays at either host.
     """
-    with deps.database.read() as tx:
-        migration = moves.active(tx, server)
-    if migration is None or migration.type not in steps.kinds():
-        return False
+    with deps.database.write() as tx:
+        migration = _held(tx, server)
+        if migration is None:
+            return False
+        if migration.status != states.Move.FINISHED:
+            moves.advance(tx, migration, cold=steps.cold(migration).replace(then_delete=True))
+            journal.start(tx, stationary.action(deps, context, server, "delete"))
     if migration.status == states.Move.FINISHED:
         resolve(deps, context, server, "confirm_resize", then_delete=True)
         return True
-    with deps.database.write() as tx:
-        moves.advance(tx, migration, cold=steps.cold(migration).replace(then_delete=True))
-        journal.start(tx, stationary.action(deps, context, server, "delete"))
     with contextlib.suppress(errors.WrongState, errors.Unavailable):
         abort(deps, context, migration)
     LOG.info("migration %s: server %s is deleted when it has ended", migration.uuid, server)
     return True
+
+
+def _held(tx: Tx, server: str) -> objects.Migration | None:
+    """Give the server's cold move, held, unless it has none that goes on."""
+    migration = moves.active(tx, server)
+    if migration is None or migration.type not in steps.kinds():
+        return None
+    migration = moves.hold(tx, migration.uuid)
+    return None if migration.status in states.TERMINAL else migration
 
 
 def abort(deps: Deps, context: Context, migration: objects.Migration) -> None:

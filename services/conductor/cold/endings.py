@@ -170,12 +170,17 @@ def cause(migration: objects.Migration) -> str:
 def fail(
     deps: Deps, migration: objects.Migration, error: errors.Error, step: str, host: str
 ) -> None:
-    """End a move that has no destination; nothing of the guest was touched."""
+    """End a move that has no destination; nothing of the guest was touched.
+
+    The row is held: what its users have asked for since it was read counts.
+    """
     with deps.database.write() as tx:
-        _give_back(tx, migration)
-        told = reasons.read(error.facts) or migration.reasons
-        _settle(deps, tx, migration, error.message, **_fault(deps, error.code, error.message, told))
-        moves.advance(
+        now = moves.hold(tx, migration.uuid)
+        _give_back(tx, now)
+        error = stopped(now) or error
+        told = reasons.read(error.facts) or now.reasons
+        _settle(deps, tx, now, error.message, **_fault(deps, error.code, error.message, told))
+        after = moves.advance(
             tx,
             migration,
             status=_undone(error.code),
@@ -186,7 +191,15 @@ def fail(
             failed_host=host,
             reasons=told,
         )
-    LOG.warning("migration %s: %s: %s", migration.uuid, _undone(error.code), error)
+    LOG.warning("migration %s: %s: %s", migration.uuid, after.status, error)
+    follow_up(deps, after)
+
+
+def stopped(migration: objects.Migration) -> errors.MoveAborted | None:
+    """Give why a move that has no destination is not to get one: nobody wants it any more."""
+    if steps.cold(migration).then_delete:
+        return errors.MoveAborted("aborted: the server is deleted")
+    return None
 
 
 def follow_up(deps: Deps, migration: objects.Migration) -> None:
@@ -268,8 +281,9 @@ def _give_back(tx: Tx, migration: objects.Migration) -> None:
 
 
 def _lock(tx: Tx, migration: objects.Migration) -> None:
-    """Take both hosts' claims in the order in which everybody does."""
-    claims.lock(tx, [host for host in (migration.source, migration.destination) if host])
+    """Take the claims of both hosts, and of one that was just chosen, in everybody's order."""
+    chosen = claims.held(tx, migration.instance_uuid)
+    claims.lock(tx, [migration.source, migration.destination or migration.source, *chosen])
 
 
 def _settle(

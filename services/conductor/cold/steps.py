@@ -163,6 +163,11 @@ def cold(migration: objects.Migration) -> objects.ColdMove:
     return migration.cold
 
 
+def merge(asked: objects.ColdMove, found: objects.ColdMove) -> objects.ColdMove:
+    """Take what a host found; what users asked for meanwhile stays."""
+    return found.replace(then_delete=asked.then_delete, auto_confirm=asked.auto_confirm)
+
+
 def kinds() -> frozenset[states.Kind]:
     """Give the types of migration that go by these steps."""
     return frozenset({states.Kind.COLD, states.Kind.RESIZE})
