@@ -240,6 +240,12 @@ class Unreachable(CheckFailed):
     code = "unreachable"
 
 
+class CopyPathClosed(CheckFailed):
+    """The source of a cold move cannot connect to its destination; nothing was touched."""
+
+    code = "copy_path_closed"
+
+
 class BadImage(Error):
     """An image's bytes do not have the recorded checksum or size."""
 

@@ -13,6 +13,7 @@ CODES = {
     "bus_down",
     "check_failed",
     "conflict",
+    "copy_path_closed",
     "database_down",
     "disk_exists",
     "exists",
