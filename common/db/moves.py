@@ -286,8 +286,11 @@ def admit_copies(tx: Tx, max_outbound: int, max_inbound: int) -> list[objects.Mi
     The caller begins them in this transaction: one process chooses at a time.
     """
     tx.run(sa.select(tables.LOCKS).where(tables.LOCKS.c.name == "admission").with_for_update())
+    # A move that is undone keeps its status, and copies nothing any more.
     copying = tx.tuples(
-        sa.select(_T.c.source, _T.c.destination).where(_T.c.status == states.Move.MIGRATING)
+        sa.select(_T.c.source, _T.c.destination).where(
+            _T.c.status == states.Move.MIGRATING, _T.c.stage == COPY
+        )
     )
     leaving = collections.Counter(source for source, _ in copying)
     entering = collections.Counter(destination for _, destination in copying)

@@ -327,6 +327,15 @@ class TestCopies:
             assert [] == copies(tx)
             assert [waiting] == copies(tx, outbound=2)
 
+    def test_undoing_is_no_copy(self, database):
+        """Two moves that wait for a dead destination keep none of the source's copies."""
+        with database.write() as tx:
+            prepared(tx, "a", "b", status="migrating", stage="undo_resize")
+            prepared(tx, "a", "b", status="migrating", stage="restore_instance")
+            waiting = prepared(tx, "a", "c")
+
+            assert [waiting] == copies(tx)
+
     def test_live_moves_do_not_count(self, database):
         with database.write() as tx:
             queued(tx, "a", "b")
