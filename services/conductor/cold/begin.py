@@ -20,6 +20,7 @@ from services.conductor import liveness
 from services.conductor import moves as moving
 from services.conductor import refusals
 from services.conductor import servers as stationary
+from services.conductor.cold import disks
 from services.conductor.cold import entering
 from services.conductor.cold import steps
 
@@ -224,22 +225,12 @@ def _check(
 
 def _larger(instance: objects.Instance, flavor: objects.Flavor) -> None:
     """Refuse the flavor that the server has, and one that would cut a disk off."""
-    old = instance.flavor
-    if flavor.id == old.id:
+    if flavor.id == instance.flavor.id:
         raise errors.Invalid(
             f"server {instance.uuid} has flavor {flavor.name} already; to move it as it is use: "
             f"whimbrel server migrate {instance.uuid}"
         )
-    smaller = [
-        f"{name} {getattr(old, field)} to {getattr(flavor, field)} {unit}"
-        for field, name, unit in DISKS
-        if getattr(flavor, field) < getattr(old, field)
-    ]
-    if smaller:
-        raise errors.Invalid(
-            f"flavor {flavor.name} would shrink the disk of server {instance.uuid}: "
-            f"{', '.join(smaller)}; disks only grow"
-        )
+    disks.compare(instance, flavor)
 
 
 def _row(
@@ -265,10 +256,4 @@ def _row(
     )
 
 
-# A flavor's field, what users call it, its unit.
-DISKS = (
-    ("root_gb", "root disk", "GiB"),
-    ("ephemeral_gb", "ephemeral disk", "GiB"),
-    ("swap_mb", "swap", "MiB"),
-)
 NAMES = {"confirm_resize": "confirmResize", "revert_resize": "revertResize"}

@@ -13,6 +13,7 @@ from common.db import moves
 from common.db import servers
 from services.conductor import placement
 from services.conductor import search
+from services.conductor.cold import disks
 from services.conductor.cold import endings
 from services.conductor.cold import entering
 from services.conductor.cold import steps
@@ -53,6 +54,7 @@ def place(deps: Deps, migration: objects.Migration) -> None:
             raise stopped
         if not cold.disks:
             cold = deps.compute(migration.source).survey_cold_move(context, instance, cold)
+            disks.measure(instance, cold)
         at = SELECT, deps.conf.host
         looking = _search(deps, context, now, instance, cold)
         host = looking.next()

@@ -148,6 +148,24 @@ def test_disk_does_not_shrink(two, smaller, words):
     assert task(two, server) is None
 
 
+@pytest.mark.parametrize(
+    ("small", "words"),
+    [
+        ({"root_gb": 4}, "has 4 GiB of disk and image web needs 5"),
+        ({"memory_mb": 200}, "has 200 MiB of memory and image web needs 256"),
+    ],
+)
+def test_resize_minds_what_the_image_needs(two, small, words):
+    """A flavor of 0 GiB has a disk as large as its image, which does not shrink either."""
+    image = factories.image(name="web", min_disk=5, min_ram=256)
+    server = two.server(flavor=factories.flavor(root_gb=0, memory_mb=512), image=image)
+    two.flavor(id="small", name="small", **{"root_gb": 5, "memory_mb": 512, **small})
+    path = f"/servers/{server.uuid}/action"
+
+    assert words in two.refuse("POST", path, {"resize": {"flavorRef": "small"}}, 400)
+    assert task(two, server) is None
+
+
 @pytest.mark.parametrize("body", [{"migrate": None}, {"resize": {"flavorRef": "larger"}}])
 @pytest.mark.parametrize(
     ("values", "words"),
