@@ -133,6 +133,35 @@ def test_refusing_destination_leads_to_the_next(stage):
     assert ["host1"] == stage.world.running(server.uuid)
 
 
+def tried(stage, move):
+    """Give the hosts that a move has gone through, in order."""
+    return [step.host for step in stage.steps(move.uuid) if step.step == "prep_resize"]
+
+
+@pytest.mark.parametrize("make", [stages.Stage.boot, stopped])
+def test_second_destination_takes_what_the_first_refuses(stage, make):
+    """The move arrives, and keeps why it did not go to the first."""
+    server = make(stage)
+    asked = {host: stage.world.hold(host, "prepare_cold") for host in stages.HOSTS[1:]}
+    for host in asked:
+        stage.world.plant(host, "prepare_cold", errors.NoDiskSpace(f"{host} is full"))
+
+    uuid = stage.relocate(server.uuid, auto_confirm=True)
+    waiting.until(lambda: any(one.begun.is_set() for one in asked.values()), "a host is asked")
+    first, second = sorted(asked, key=lambda host: not asked[host].begun.is_set())
+    stage.world.host(second).faults.clear()
+    for one in asked.values():
+        one.go.set()
+    move = stage.ended(uuid)
+
+    assert (states.Move.CONFIRMED, second) == (move.status, move.destination)
+    assert {first: [{"filter": "no_disk_space", "reason": f"{first} is full"}]} == move.reasons
+    assert (server.vm_state, second) == (
+        stage.idle(server.uuid).vm_state,
+        stage.server(server.uuid).host,
+    )
+
+
 @pytest.mark.parametrize(
     ("host", "method"),
     [
