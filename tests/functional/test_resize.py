@@ -162,6 +162,43 @@ def test_second_destination_takes_what_the_first_refuses(stage, make):
     )
 
 
+@pytest.mark.parametrize("make", [stages.Stage.boot, stopped])
+def test_closed_way_to_a_destination_leads_to_the_next(stage, make):
+    """What was made ready there is undone before the guest is touched; the reason is kept."""
+    server = make(stage)
+    closed = errors.CopyPathClosed("the port of libvirt cannot be reached")
+    stage.world.plant("host1", "freeze", closed)
+
+    move = stage.ended(stage.relocate(server.uuid, auto_confirm=True))
+
+    first, second = tried(stage, move)
+    assert (states.Move.CONFIRMED, second) == (move.status, move.destination)
+    assert {first: [{"filter": closed.code, "reason": f"host1: {closed.message}"}]} == move.reasons
+    assert [
+        ("prep_resize", first),
+        ("resize_instance", "host1"),
+        ("undo_resize", first),
+        ("prep_resize", second),
+        ("resize_instance", "host1"),
+        ("finish_resize", second),
+        ("confirm_resize", "host1"),
+    ] == [(step.step, step.host) for step in stage.steps(move.uuid)]
+
+
+def test_closed_way_to_the_named_destination_ends_the_move(stage):
+    """There is no next one; the guest has never been off."""
+    server = stage.boot()
+    ticks = stage.world.ticks(server.uuid)
+    stage.world.plant("host1", "freeze", errors.CopyPathClosed("the port cannot be reached"))
+
+    move = stage.ended(stage.relocate(server.uuid, "host2"))
+
+    assert (states.Move.FAILED, "copy_path_closed") == (move.status, move.error_code)
+    assert "host1: the port cannot be reached" == move.error_message
+    assert "restore_instance" not in {step.step for step in stage.steps(move.uuid)}
+    assert ticks <= stage.world.ticks(server.uuid)
+
+
 @pytest.mark.parametrize(
     ("host", "method"),
     [

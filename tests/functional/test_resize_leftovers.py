@@ -102,6 +102,28 @@ def test_host_given_up_for_another_is_cleaned_when_it_is_back(stage):
     assert set() == left(stage, move, "host2")
 
 
+def test_destination_without_a_way_to_it_is_not_waited_for(stage):
+    """The guest goes to another one at once; what was made ready there goes later."""
+    server = stage.boot()
+    stage.world.plant("host1", "freeze", errors.CopyPathClosed("the port cannot be reached"))
+    stage.mark("host3", disabled=True)
+    held = silence(stage, "host2", "undo_cold")
+    move = stage.relocate(server.uuid, auto_confirm=True)
+    waiting.until(held.begun.is_set, "host2 hangs", LATE)
+    stage.mark("host3", disabled=False)
+    stage.mark("host2", forced_down=True)
+
+    ended = stage.ended(move)
+    before = left(stage, move, "host2")
+    back(stage, "host2", held)
+    tidied(stage, move, "undo_resize", "host2")
+
+    assert (states.Move.CONFIRMED, "host3") == (ended.status, ended.destination)
+    assert "copy_path_closed" == ended.reasons["host2"][0]["filter"]
+    assert {f"incoming/{move}"} == before
+    assert set() == left(stage, move, "host2")
+
+
 def test_destination_of_a_revert_is_cleaned_when_it_is_back(stage):
     """The guest is back at its source; what the destination has of it goes later."""
     server = stage.boot()

@@ -69,8 +69,8 @@ def care(deps: Deps, migration: objects.Migration) -> None:
     with deps.database.read() as tx:
         away = _away(deps, tx, host)
         forced = away is not None and liveness.given_up(deps, tx, host)
-    if away is not None and step.otherwise is steps.End.NEXT_HOST:
-        _answer_for(deps, migration, away, failed=True)
+    if away is not None and _given_up(migration, migration.stage):
+        _answer_for(deps, migration, away, failed=step.otherwise is steps.End.NEXT_HOST)
         return
     if forced and steps.left_out(migration, migration.stage):
         LOG.warning("migration %s: %s is left out: %s", migration.uuid, migration.stage, away)
@@ -93,6 +93,12 @@ def care(deps: Deps, migration: objects.Migration) -> None:
     if away is None:
         LOG.info("migration %s: %s is told again: %s", migration.uuid, host, migration.stage)
         entering.send(deps, after)
+
+
+def _given_up(migration: objects.Migration, name: str) -> bool:
+    """Tell whether a silent host is given up for the next one: the guest was not touched yet."""
+    ways = {steps.STEPS[name].otherwise, steps.follows(name, None, migration.error_code)}
+    return steps.End.NEXT_HOST in ways
 
 
 def _follow(
@@ -120,7 +126,7 @@ def _next(migration: objects.Migration, told: objects.StepReport) -> str:
     aborted = migration.error_code == errors.MoveAborted.code
     if aborted and told.step == steps.PREPARE:
         return "undo_resize" if told.error_code is None else steps.End.UNDONE
-    return steps.follows(told.step, told.error_code)
+    return steps.follows(told.step, told.error_code, migration.error_code)
 
 
 def _still(migration: objects.Migration, trouble: str) -> str:

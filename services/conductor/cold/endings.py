@@ -134,19 +134,25 @@ def next_host(
     told: objects.StepReport,
     values: dict[str, Any],
 ) -> objects.Migration:
-    """The destination refused before anything was touched: another one is looked for."""
+    """The destination will not do, and nothing was touched: another one is looked for.
+
+    It has refused, or its source has found no way to it and it has tidied up.
+    """
     _lock(tx, migration)
     claims.release(tx, migration.instance_uuid)
-    aborted = told.error_code == errors.MoveAborted.code
-    if aborted or migration.requested_host is not None:
+    code = migration.error_code or told.error_code
+    why = cause(migration) if migration.error_code else told.error_message
+    if code == errors.MoveAborted.code or migration.requested_host is not None:
         return _fail(deps, tx, migration, told, **values)
-    LOG.info("migration %s: not %s: %s", migration.uuid, told.host, told.error_message)
+    LOG.info("migration %s: not %s: %s", migration.uuid, told.host, why)
     tried = dict(migration.reasons or {})
-    reasons.add(tried, told.host, str(told.error_code), str(told.error_message))
+    reasons.add(tried, told.host, str(code), str(why))
     return moves.advance(
         tx,
         migration,
         renumber=True,
+        status=states.Move.PRE_MIGRATING,
+        **WELL,
         stage=None,
         destination=None,
         reasons=tried,

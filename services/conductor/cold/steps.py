@@ -105,6 +105,12 @@ UNLESS: dict[tuple[str, str], str] = {
     ("undo_resize", errors.Conflict.code): "finish_resize",
 }
 
+# Where the reason why a move is undone leads elsewhere, once its destination has tidied up:
+# the source has found no way there, and the guest was not touched.
+BECAUSE: dict[tuple[str, str], str] = {
+    ("undo_resize", errors.CopyPathClosed.code): End.NEXT_HOST,
+}
+
 # What a host is asked for once it is back that could not be asked for a step, or for
 # what the step has made; and the ends of a move after which that is right.
 LATER: dict[str, str] = {
@@ -125,11 +131,14 @@ PREPARE = "prep_resize"
 ABORTABLE = (Move.PRE_MIGRATING, Move.MIGRATING)
 
 
-def follows(name: str, error_code: str | None) -> str:
-    """Give the step or End that follows a step that ended well (None) or with this error."""
+def follows(name: str, error_code: str | None, because: str | None = None) -> str:
+    """Give the step or End that follows a step that ended well (None) or with this error.
+
+    `because` is the error for which the move is undone, if it is.
+    """
     step = STEPS[name]
     if error_code is None:
-        return step.then
+        return BECAUSE.get((name, str(because)), step.then)
     return UNLESS.get((name, error_code), step.otherwise)
 
 

@@ -15,7 +15,8 @@ ENDS = set(steps.End)
 def outcomes(name: str) -> set[str]:
     """Give all that may follow a step."""
     row = steps.STEPS[name]
-    return {row.then, row.otherwise, *(to for (of, _), to in steps.UNLESS.items() if of == name)}
+    other = [*steps.UNLESS.items(), *steps.BECAUSE.items()]
+    return {row.then, row.otherwise, *(to for (of, _), to in other if of == name)}
 
 
 @pytest.mark.parametrize("name", steps.STEPS)
@@ -102,6 +103,19 @@ def test_only_tidying_is_left_out_when_a_host_is_gone():
 )
 def test_how_a_step_ended_decides_what_follows(name, code, then):
     assert then == steps.follows(name, code)
+
+
+@pytest.mark.parametrize(
+    ("because", "then"),
+    [
+        (None, "restore_instance"),
+        ("hypervisor_error", "restore_instance"),
+        (errors.CopyPathClosed.code, steps.End.NEXT_HOST),
+    ],
+)
+def test_why_a_move_is_undone_decides_what_follows(because, then):
+    """A guest that was not touched has nothing to be brought back."""
+    assert then == steps.follows("undo_resize", None, because)
 
 
 @pytest.mark.parametrize(
