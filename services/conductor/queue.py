@@ -20,7 +20,7 @@ from common.db import settings
 from services.conductor import liveness
 from services.conductor import moves as moving
 from services.conductor.cold import advance
-from services.conductor.cold import endings
+from services.conductor.cold import confirming
 from services.conductor.cold import entering
 from services.conductor.cold import steps
 
@@ -51,7 +51,7 @@ def tick(deps: Deps) -> None:
     with deps.database.read() as tx:
         due = moves.due(tx, deps.clock.now())
     for migration in due:
-        endings.confirm(deps, migration)
+        confirming.by_itself(deps, migration)
 
 
 def _care(deps: Deps, migration: objects.Migration) -> None:

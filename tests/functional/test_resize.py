@@ -322,6 +322,20 @@ def test_resized_server_can_be_deleted(stage):
     assert {} == stage.everything_held()
 
 
+def test_guest_that_died_can_be_had_back(stage):
+    """It is not confirmed, so what its source keeps is there to be put back."""
+    server = stage.boot()
+    move = resized(stage, server, "host2")
+    _guest(stage, server).halt(stage.world.clock.monotonic(), states.Power.CRASHED)
+
+    with pytest.raises(errors.WrongState, match="on host2 is crashed, and should be running"):
+        stage.conductor.confirm_resize(context.admin(), server.uuid)
+    stage.conductor.revert_resize(context.admin(), server.uuid)
+
+    assert states.Move.REVERTED == stage.ended(move.uuid).status
+    assert ["host1"] == stage.world.running(server.uuid)
+
+
 def test_repeated_step_is_done_once(stage):
     """A step that is told twice is reported twice and done once."""
     server = stage.boot()

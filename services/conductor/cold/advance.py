@@ -11,6 +11,7 @@ from common import objects
 from common import states
 from common.db import journal
 from common.db import moves
+from services.conductor import evidence
 from services.conductor import leftovers
 from services.conductor import liveness
 from services.conductor import moves as moving
@@ -35,6 +36,7 @@ def report(deps: Deps, told: objects.StepReport) -> None:
     """
     with deps.database.write() as tx:
         migration = moves.hold(tx, told.migration_uuid)
+        told = _judged(migration, told)
         if not _again(migration, told):
             journal.step(tx, _ended(told, migration))
         if not _expected(migration, told):
@@ -95,6 +97,18 @@ def care(deps: Deps, migration: objects.Migration) -> None:
         entering.send(deps, after)
 
 
+def _judged(migration: objects.Migration, told: objects.StepReport) -> objects.StepReport:
+    """Take a start after which the guest does not run for one that failed."""
+    meant = steps.STEPS.get(told.step)
+    if meant is None or not meant.starts or told.error_code is not None:
+        return told
+    if steps.cold(migration).was != states.Vm.ACTIVE or told.power_state in evidence.ALIVE:
+        return told
+    power = states.Power(told.power_state or states.Power.NOSTATE).name.lower()
+    dead = errors.HypervisorError(f"its guest was started and runs no more, its power is {power}")
+    return told.replace(error_code=dead.code, error_message=dead.message)
+
+
 def _given_up(migration: objects.Migration, name: str) -> bool:
     """Tell whether a silent host is given up for the next one: the guest was not touched yet."""
     ways = {steps.STEPS[name].otherwise, steps.follows(name, None, migration.error_code)}
@@ -111,7 +125,9 @@ def _follow(
     if told.error_code is not None and what != steps.End.AGAIN:
         values |= _reason(migration, told)
     if what in steps.STEPS:
-        return entering.enter(deps, tx, migration, what, **values)
+        # A host that has done the step answers for what it saw then: it is to look anew.
+        anew = steps.before(what, told.step)
+        return entering.enter(deps, tx, migration, what, renumber=anew, **values)
     if what == steps.End.AGAIN:
         return moves.advance(
             tx,

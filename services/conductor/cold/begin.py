@@ -20,6 +20,7 @@ from services.conductor import liveness
 from services.conductor import moves as moving
 from services.conductor import refusals
 from services.conductor import servers as stationary
+from services.conductor.cold import confirming
 from services.conductor.cold import disks
 from services.conductor.cold import entering
 from services.conductor.cold import steps
@@ -83,7 +84,10 @@ def begin(  # noqa: PLR0913 - one request
 
 
 def confirm(deps: Deps, context: Context, server: str) -> None:
-    """Begin to remove what was kept of the guest at its source."""
+    """Begin to remove what was kept of the guest at its source, once it is seen elsewhere."""
+    with deps.database.read() as tx:
+        instance, migration = _finished(tx, server, "confirm_resize")
+    confirming.require(deps, migration, instance)
     resolve(deps, context, server, "confirm_resize")
 
 
@@ -97,22 +101,35 @@ def resolve(
 ) -> None:
     """Begin one of the two ways out of a finished move."""
     with deps.database.write() as tx:
-        instance = servers.get(tx, server)
-        migration = moves.active(tx, server)
-        if migration is None or migration.status != states.Move.FINISHED:
-            kind, state = _in_the_way(instance)
-            raise refusals.wrong_state(instance, NAMES[step], kind, state)
-        if instance.task_state is not None:
-            raise refusals.wrong_state(instance, NAMES[step], "task_state", instance.task_state)
+        _instance, migration = _finished(tx, server, step)
         if not then_delete:
             liveness.require(deps, tx, steps.host(migration, step), f"told to {NAMES[step]}")
         asked = "delete" if then_delete else NAMES[step]
         journal.start(tx, stationary.action(deps, context, server, asked))
         cold = steps.cold(migration).replace(then_delete=then_delete)
         entered = entering.enter(
-            deps, tx, migration, step, cold=cold, request_id=context.request_id
+            deps,
+            tx,
+            migration,
+            step,
+            cold=cold,
+            request_id=context.request_id,
+            confirm_at=None,
+            error_message=None,
         )
     entering.send(deps, entered)
+
+
+def _finished(tx: Tx, server: str, step: str) -> tuple[objects.Instance, objects.Migration]:
+    """Give a server that waits for its user, with its move; WrongState says what is in the way."""
+    instance = servers.get(tx, server)
+    migration = moves.active(tx, server)
+    if migration is None or migration.status != states.Move.FINISHED:
+        kind, state = _in_the_way(instance)
+        raise refusals.wrong_state(instance, NAMES[step], kind, state)
+    if instance.task_state is not None:
+        raise refusals.wrong_state(instance, NAMES[step], "task_state", instance.task_state)
+    return instance, migration
 
 
 def delete(deps: Deps, context: Context, server: str) -> bool:

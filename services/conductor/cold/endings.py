@@ -19,6 +19,7 @@ from services.conductor import lost
 from services.conductor import moves as moving
 from services.conductor import placement
 from services.conductor import servers as stationary
+from services.conductor.cold import confirming
 from services.conductor.cold import entering
 from services.conductor.cold import steps
 
@@ -218,7 +219,7 @@ def follow_up(deps: Deps, migration: objects.Migration) -> None:
     try:
         if migration.status == states.Move.FINISHED:
             if cold.auto_confirm or cold.then_delete:
-                confirm(deps, migration)
+                confirming.by_itself(deps, migration)
             return
         if migration.status == states.Move.CONFIRMED:
             entering.settle(deps, migration)
@@ -233,18 +234,6 @@ def follow_up(deps: Deps, migration: objects.Migration) -> None:
 def _server(deps: Deps, migration: objects.Migration) -> objects.Instance:
     with deps.database.read() as tx:
         return servers.get(tx, migration.instance_uuid)
-
-
-def confirm(deps: Deps, migration: objects.Migration) -> None:
-    """Confirm a finished move that nobody confirmed."""
-    try:
-        with deps.database.write() as tx:
-            entered = entering.enter(deps, tx, migration, "confirm_resize", confirm_at=None)
-    except errors.StaleWrite as decided:
-        LOG.info("migration %s: somebody has decided: %s", migration.uuid, decided)
-        return
-    LOG.info("migration %s: confirms itself", migration.uuid)
-    entering.send(deps, entered)
 
 
 def _fail(

@@ -42,6 +42,7 @@ class Step(NamedTuple):
 
     A status or task of None leaves them as they are. `skip` tells that the
     step is left out when its host was forced down, for it only tidies up there.
+    One that `starts` is done only if a guest that ran does so after it.
     """
 
     role: Role
@@ -50,6 +51,7 @@ class Step(NamedTuple):
     then: str
     otherwise: str
     skip: bool = False
+    starts: bool = False
 
 
 STEPS: dict[str, Step] = {
@@ -73,6 +75,7 @@ STEPS: dict[str, Step] = {
         Task.RESIZE_FINISH,
         then=End.FINISHED,
         otherwise="undo_resize",
+        starts=True,
     ),
     "undo_resize": Step(
         Role.DESTINATION, None, None, then="restore_instance", otherwise=End.AGAIN, skip=True
@@ -140,6 +143,12 @@ def follows(name: str, error_code: str | None, because: str | None = None) -> st
     if error_code is None:
         return BECAUSE.get((name, str(because)), step.then)
     return UNLESS.get((name, error_code), step.otherwise)
+
+
+def before(name: str, other: str) -> bool:
+    """Tell whether the one step comes before the other."""
+    names = list(STEPS)
+    return names.index(name) < names.index(other)
 
 
 def host(migration: objects.Migration, name: str) -> str:

@@ -230,6 +230,20 @@ class TestDecision:
         two.refuse("POST", f"/servers/{UNKNOWN}/action", {name: None}, 404)
 
 
+def test_guest_that_is_not_at_its_destination_is_not_confirmed(two):
+    """A conflict that says what was seen there; what its source keeps stays."""
+    server = two.server(vm_state="resized", host="host2")
+    two.move(
+        server, type="resize", status="finished", destination="host2", cold=factories.cold_move()
+    )
+    two.hosts.power = None
+
+    told = two.refuse("POST", f"/servers/{server.uuid}/action", {"confirmResize": None}, 409)
+
+    assert "host2 has nothing of its guest" in told
+    assert ("finished", None) == (begun(two, server).status, task(two, server))
+
+
 def test_cold_move_is_listed_as_in_nova(two):
     """Its type is `migration`; it is in the list of all moves and not of those that are live."""
     server = placed(two)
