@@ -14,6 +14,7 @@ STEPS = [
     ("resize_instance", "host1"),
     ("finish_resize", "host2"),
     ("confirm_resize", "host1"),
+    ("settle_resize", "host2"),
 ]
 BROKEN = errors.HypervisorError("the hypervisor says no")
 
@@ -182,6 +183,7 @@ def test_closed_way_to_a_destination_leads_to_the_next(stage, make):
         ("resize_instance", "host1"),
         ("finish_resize", second),
         ("confirm_resize", "host1"),
+        ("settle_resize", second),
     ] == [(step.step, step.host) for step in stage.steps(move.uuid)]
 
 

@@ -156,6 +156,23 @@ def test_source_of_a_confirmed_move_is_cleaned_when_it_is_back(stage):
     assert set() == left(stage, move, "host1")
 
 
+def test_destination_of_a_confirmed_move_forgets_when_it_is_back(stage):
+    """What it could have been undone by is of no use to anybody."""
+    server = stage.boot()
+    move = stage.reached(stage.relocate(server.uuid, "host2"), states.Move.FINISHED).uuid
+    held = silence(stage, "host2", "settle")
+    stage.conductor.confirm_resize(context.admin(), server.uuid)
+
+    ended = ended_without(stage, move, "host2", held)
+    before = move in stage.world.host("host2").made
+    back(stage, "host2", held)
+    tidied(stage, move, "settle_resize", "host2")
+
+    assert states.Move.CONFIRMED == ended.status
+    assert before
+    assert move not in stage.world.host("host2").made
+
+
 def test_guest_that_runs_where_it_was_left_out_is_for_a_person(stage):
     """A host that was said to be off and was not: its guest is not ended."""
     server = stage.boot()

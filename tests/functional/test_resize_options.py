@@ -64,6 +64,19 @@ def test_confirmation_that_had_to_wait_ends_without_an_error(make_stage):
         invariants.hold(stage)
 
 
+def test_destination_that_does_not_forget_is_told_again(make_stage):
+    """What it kept to undo a move by does not stay there once that is confirmed."""
+    with make_stage(**{"conductor.lease": 5}) as stage:
+        server = stage.boot()
+        stage.world.plant("host2", "settle", BROKEN)
+
+        move = stage.ended(stage.relocate(server.uuid, "host2", auto_confirm=True))
+        invariants.hold(stage)
+
+        assert (states.Move.CONFIRMED, None) == (move.status, move.error_message)
+        assert {} == stage.world.host("host2").made
+
+
 def test_window_confirms_by_itself(make_stage):
     """Once the window is over nobody need confirm."""
     with make_stage(**{"conductor.resize_confirm_window": 1}) as stage:

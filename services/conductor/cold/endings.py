@@ -20,7 +20,6 @@ from services.conductor import moves as moving
 from services.conductor import placement
 from services.conductor import servers as stationary
 from services.conductor.cold import confirming
-from services.conductor.cold import entering
 from services.conductor.cold import steps
 
 if TYPE_CHECKING:
@@ -221,8 +220,6 @@ def follow_up(deps: Deps, migration: objects.Migration) -> None:
             if cold.auto_confirm or cold.then_delete:
                 confirming.by_itself(deps, migration)
             return
-        if migration.status == states.Move.CONFIRMED:
-            entering.settle(deps, migration)
         if cold.then_delete:
             lost.again(deps, _server(deps, migration))
     except errors.NotFound:

@@ -85,6 +85,14 @@ STEPS: dict[str, Step] = {
         Role.SOURCE,
         Move.CONFIRMING,
         Task.RESIZE_CONFIRMING,
+        then="settle_resize",
+        otherwise=End.AGAIN,
+        skip=True,
+    ),
+    "settle_resize": Step(
+        Role.DESTINATION,
+        Move.CONFIRMING,
+        Task.RESIZE_CONFIRMING,
         then=End.CONFIRMED,
         otherwise=End.AGAIN,
         skip=True,
@@ -121,10 +129,12 @@ LATER: dict[str, str] = {
     "undo_resize": "undo_resize",
     "revert_resize": "undo_resize",
     "confirm_resize": "confirm_resize",
+    "settle_resize": "settle_resize",
 }
 AFTER: dict[str, frozenset[Move]] = {
     "undo_resize": frozenset({Move.FAILED, Move.CANCELLED, Move.REVERTED}),
     "confirm_resize": frozenset({Move.CONFIRMED}),
+    "settle_resize": frozenset({Move.CONFIRMED}),
 }
 
 # The step before which nothing of a move is anywhere but in rows.
@@ -166,12 +176,13 @@ def flavor(migration: objects.Migration, name: str) -> objects.Flavor:
 def left_out(migration: objects.Migration, name: str) -> bool:
     """Tell whether the move goes on without a step whose host was forced down.
 
-    Not where the same host has to do the next one.
+    Not where the same host has to do the next one, unless that is left out, too.
     """
     step = STEPS[name]
-    return step.skip and (
-        step.then not in STEPS or host(migration, step.then) != host(migration, name)
-    )
+    if not step.skip or step.then not in STEPS:
+        return step.skip
+    alone = host(migration, step.then) != host(migration, name)
+    return alone or left_out(migration, step.then)
 
 
 def cold(migration: objects.Migration) -> objects.ColdMove:
