@@ -275,6 +275,28 @@ def test_aborted_copy_leaves_everything_as_it_was(stage):
 
 
 @pytest.mark.parametrize("fault", [None, BROKEN])
+def test_abort_before_it_has_a_destination_ends_there(stage, fault):
+    """Whether or not its source could have told of its disks: no host is claimed or asked."""
+    server = stage.boot()
+    held = stage.world.hold("host1", "survey")
+    if fault is not None:
+        stage.world.plant("host1", "survey", fault)
+    uuid = stage.relocate(server.uuid, wait=False)
+    waiting.until(held.begun.is_set, "the survey has begun")
+
+    before = stage.move(uuid).status
+    stage.conductor.abort_migration(context.admin(), server.uuid, uuid)
+    held.go.set()
+    move = stage.ended(uuid)
+
+    assert (states.Move.ACCEPTED, states.Move.CANCELLED) == (before, move.status)
+    assert "aborted" in move.error_message
+    assert [] == stage.steps(uuid)
+    assert stage.idle(server.uuid).fault_code is None
+    assert ["host1"] == list(stage.held(server.uuid))
+
+
+@pytest.mark.parametrize("fault", [None, BROKEN])
 def test_abort_while_it_is_prepared_ends_there(stage, fault):
     """Whether or not its destination made ready: nothing is copied, nothing is left."""
     server = stage.boot()
@@ -309,7 +331,18 @@ def test_server_deleted_on_its_way_leaves_nothing(stage, host, method):
     waiting.until(lambda: not stage.servers(), "the server is deleted")
 
     stage.ended(uuid)
+    assert [] == left(stage)
     assert {} == stage.everything_held()
+
+
+def left(stage):
+    """Name what any host has of any guest or move."""
+    hosts = [stage.world.host(name) for name in stage.hosts]
+    return [
+        (host.name, thing)
+        for host in hosts
+        for thing in (*host.guests, *host.files, *host.made, *host.kept)
+    ]
 
 
 def test_resized_server_can_be_deleted(stage):
@@ -321,6 +354,33 @@ def test_resized_server_can_be_deleted(stage):
     waiting.until(lambda: not stage.servers(), "the server is deleted")
 
     assert states.Move.CONFIRMED == stage.ended(move.uuid).status
+    assert [] == left(stage)
+    assert {} == stage.everything_held()
+
+
+@pytest.mark.parametrize(
+    ("decide", "host", "method", "status"),
+    [
+        ("confirm_resize", "host1", "discard", states.Move.CONFIRMED),
+        ("confirm_resize", "host2", "settle", states.Move.CONFIRMED),
+        ("revert_resize", "host2", "undo_cold", states.Move.REVERTED),
+        ("revert_resize", "host1", "put_back", states.Move.REVERTED),
+    ],
+)
+def test_server_deleted_while_it_is_decided_leaves_nothing(stage, decide, host, method, status):
+    """What was decided is done first; nothing is left on either host."""
+    server = stage.boot()
+    move = resized(stage, server, "host2")
+    held = stage.world.hold(host, method)
+    getattr(stage.conductor, decide)(context.admin(), server.uuid)
+    waiting.until(held.begun.is_set, f"{method} has begun")
+
+    stage.conductor.operate(context.admin(), server.uuid, "delete")
+    held.go.set()
+    waiting.until(lambda: not stage.servers(), "the server is deleted")
+
+    assert status == stage.ended(move.uuid).status
+    assert [] == left(stage)
     assert {} == stage.everything_held()
 
 

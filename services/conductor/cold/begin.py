@@ -164,7 +164,7 @@ def _held(tx: Tx, server: str) -> objects.Migration | None:
 
 
 def abort(deps: Deps, context: Context, migration: objects.Migration) -> None:
-    """Stop a cold move while its copy waits or runs, or raise WrongState."""
+    """Stop a cold move before its guest has left, or raise WrongState."""
     if migration.status not in steps.ABORTABLE or migration.error_code is not None:
         raise errors.WrongState(
             f"migration {migration.uuid} cannot be aborted: it is {migration.status}"
@@ -184,20 +184,16 @@ def abort(deps: Deps, context: Context, migration: objects.Migration) -> None:
             )
         entering.send(deps, entered)
         return
-    if migration.stage == steps.PREPARE:
-        _abort_preparation(deps, migration)
+    if migration.stage in BEFORE:
+        _abort_before(deps, migration, BEFORE[migration.stage])
         return
-    if migration.stage is None:
-        raise errors.WrongState(
-            f"migration {migration.uuid} has no destination yet; try again in a second"
-        )
-    host = steps.host(migration, migration.stage)
+    host = steps.host(migration, str(migration.stage))
     deps.compute(host).abort_cold_move(context, migration.uuid)
 
 
-def _abort_preparation(deps: Deps, migration: objects.Migration) -> None:
-    """Write that the move ends where its destination has prepared: nobody need be told."""
-    aborted = errors.MoveAborted("aborted while its destination made ready")
+def _abort_before(deps: Deps, migration: objects.Migration, why: str) -> None:
+    """Write that the move goes no further; who is at work on it reads that, and ends it."""
+    aborted = errors.MoveAborted(why)
     with deps.database.write() as tx:
         moves.advance(
             tx,
@@ -273,4 +269,9 @@ def _row(
     )
 
 
+# Where an abort need only be written, and the words for it.
+BEFORE: dict[str | None, str] = {
+    None: "aborted while a destination was looked for",
+    steps.PREPARE: "aborted while its destination made ready",
+}
 NAMES = {"confirm_resize": "confirmResize", "revert_resize": "revertResize"}

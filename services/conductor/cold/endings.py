@@ -203,6 +203,8 @@ def fail(
 
 def stopped(migration: objects.Migration) -> errors.MoveAborted | None:
     """Give why a move that has no destination is not to get one: nobody wants it any more."""
+    if migration.error_code == errors.MoveAborted.code:
+        return errors.MoveAborted(str(migration.error_message))
     if steps.cold(migration).then_delete:
         return errors.MoveAborted("aborted: the server is deleted")
     return None

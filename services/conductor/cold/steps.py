@@ -141,7 +141,7 @@ AFTER: dict[str, frozenset[Move]] = {
 PREPARE = "prep_resize"
 
 # In these a user's abort stops the move.
-ABORTABLE = (Move.PRE_MIGRATING, Move.MIGRATING)
+ABORTABLE = (Move.ACCEPTED, Move.PRE_MIGRATING, Move.MIGRATING)
 
 
 def follows(name: str, error_code: str | None, because: str | None = None) -> str:
