@@ -310,12 +310,6 @@ def copies_waiting(tx: Tx) -> list[objects.Migration]:
     return [make(row) for row in tx.rows(query.order_by(_T.c.id))]
 
 
-def due(tx: Tx, now: datetime.datetime) -> list[objects.Migration]:
-    """Give the finished cold moves that confirm themselves by now."""
-    query = sa.select(_T).where(_T.c.status == states.Move.FINISHED, _T.c.confirm_at <= now)
-    return [make(row) for row in tx.rows(query.order_by(_T.c.id))]
-
-
 def position(tx: Tx, uuid: str) -> int | None:
     """Give the place of a move in the line for its slot or its copy, from 1; None in neither."""
     for line in ([row[0] for row in _line(tx)], [move.uuid for move in copies_waiting(tx)]):

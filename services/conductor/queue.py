@@ -13,6 +13,7 @@ from common import context as contexts
 from common import errors
 from common import objects
 from common import states
+from common.db import confirmations
 from common.db import journal
 from common.db import moves
 from common.db import servers
@@ -49,7 +50,7 @@ def tick(deps: Deps) -> None:
         _care(deps, migration)
     entering.begin_copies(deps)
     with deps.database.read() as tx:
-        due = moves.due(tx, deps.clock.now())
+        due = confirmations.due(tx, deps.clock.now())
     for migration in due:
         confirming.by_itself(deps, migration)
 

@@ -11,6 +11,7 @@ from common.db import servers
 from tests import factories
 
 UNKNOWN = "11111111-2222-4333-8444-555555555555"
+AT = factories.NOW + datetime.timedelta(hours=1)
 
 
 @pytest.fixture
@@ -273,14 +274,32 @@ def test_waiting_copies_tell_their_place_in_the_line(two):
 
 
 def test_finished_move_tells_when_it_confirms_itself(two):
-    at = factories.NOW + datetime.timedelta(hours=1)
     cold = factories.cold_move(copied_bytes=7, off_ms=3)
-    move = two.move(two.server(), type="resize", status="finished", confirm_at=at, cold=cold)
+    move = two.move(two.server(), type="resize", status="finished", confirm_at=AT, cold=cold)
 
     shown = two.get(f"/os-migrations/{move.uuid}")["migration"]
 
     assert "2026-01-01T01:00:00.000000" == shown["confirm_at"]
     assert (7, 3) == (shown["cold"]["copied_bytes"], shown["cold"]["off_ms"])
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ({"status": "finished", "confirm_at": AT}, "2026-01-01T01:00:00Z"),
+        ({"status": "finished"}, None),
+        ({"status": "confirming", "confirm_at": AT}, None),
+    ],
+)
+def test_server_tells_when_it_confirms_itself(two, values, shown):
+    """In every microversion, alone and in the list."""
+    server = two.server(vm_state="resized", host="host2")
+    two.move(server, type="resize", destination="host2", cold=factories.cold_move(), **values)
+
+    alone = two.get(f"/servers/{server.uuid}")["server"]
+    (listed,) = two.get("/servers/detail", "2.96")["servers"]
+
+    assert [shown, shown] == [one["whimbrel:confirms_at"] for one in (alone, listed)]
 
 
 @pytest.mark.parametrize(
