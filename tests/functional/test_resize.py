@@ -106,6 +106,40 @@ def test_resized_server_holds_its_new_size(stage, larger):
     assert larger.memory_mb == _guest(stage, server).memory_mb
 
 
+@pytest.fixture
+def less(stage, larger):
+    """Give a flavor with the disk of `larger`, and half of its processors and memory."""
+    made = larger.replace(id="less", name="less", memory_mb=stages.SMALL, vcpus=1)
+    stage.conductor.create_flavor(context.admin(), made)
+    yield made
+    stage.conductor.delete_flavor(context.admin(), made.id)
+
+
+@pytest.mark.parametrize("power", [states.Power.RUNNING, states.Power.SHUTDOWN])
+@pytest.mark.parametrize("decide", ["confirm_resize", "revert_resize"])
+def test_server_gets_smaller_on_the_host_that_is_named(stage, larger, less, power, decide):
+    """Its guest, the record and the claim have less; a revert gives all of it back."""
+    server = stage.boot(flavor=larger)
+    if power == states.Power.SHUTDOWN:
+        server = stage.operate(server.uuid, "stop")
+    move = resized(stage, server, "host3", less.id)
+    guest = _guest(stage, server)
+    there = guest.power, guest.memory_mb
+
+    getattr(stage.conductor, decide)(context.admin(), server.uuid)
+    stage.ended(move.uuid)
+
+    assert (power, less.memory_mb) == there
+    host, flavor = ("host3", less) if decide == "confirm_resize" else ("host1", larger)
+    now = stage.idle(server.uuid)
+    assert (host, server.vm_state, flavor.id) == (now.host, now.vm_state, now.flavor.id)
+    assert {host: (flavor.vcpus, flavor.memory_mb, 2)} == {
+        name: (held["VCPU"], held["MEMORY_MB"], held["DISK_GB"])
+        for name, held in stage.held(server.uuid).items()
+    }
+    assert flavor.memory_mb == _guest(stage, server).memory_mb
+
+
 def test_smaller_disk_is_refused_before_anything_is_touched(stage, larger):
     """The refusal names both sizes; server and moves are as before."""
     server = stage.boot()
