@@ -149,7 +149,7 @@ LIVE: dict[Move, frozenset[Move]] = {
 COLD: dict[Move, frozenset[Move]] = {
     Move.ACCEPTED: _UNDO | {Move.PRE_MIGRATING},
     Move.PRE_MIGRATING: _UNDO | {Move.PRE_MIGRATING, Move.MIGRATING},
-    Move.MIGRATING: _UNDO | {Move.POST_MIGRATING},
+    Move.MIGRATING: _UNDO | {Move.PRE_MIGRATING, Move.POST_MIGRATING},
     Move.POST_MIGRATING: frozenset({Move.FINISHED, Move.FAILED, Move.ERROR}),
     Move.FINISHED: frozenset({Move.CONFIRMING, Move.REVERTING, Move.ERROR}),
     Move.CONFIRMING: frozenset({Move.CONFIRMED, Move.ERROR}),

@@ -120,7 +120,7 @@ class Compute(interface.Interface):
         confirm_resize, revert_resize, finish_revert_resize, and for a move
         that failed undo_resize at its destination and restore_instance at its
         source; settle_resize lets a destination forget how to undo a confirmed
-        one, and is not reported. A step that is done already is reported again.
+        one. A step that is done already is reported again.
         """
 
     @interface.call(since="1.0", timeout=DAY, monitor=ALIVE)

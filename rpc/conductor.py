@@ -87,9 +87,13 @@ class Conductor(interface.Interface):
         Invalid for a flavor with a smaller disk come at once in both.
         """
 
-    @interface.call(since="1.0", timeout=60)
+    @interface.call(since="1.0", timeout=60, slow=True)
     def confirm_resize(self, context: Context, server: str) -> None:
-        """Begin to remove what was kept at the source; WrongState unless resized."""
+        """Begin to remove what was kept at the source, once its guest is seen elsewhere.
+
+        WrongState unless resized, and while the destination does not have the
+        guest as it is recorded; what is seen becomes the record.
+        """
 
     @interface.call(since="1.0", timeout=60)
     def revert_resize(self, context: Context, server: str) -> None:

@@ -286,8 +286,11 @@ def admit_copies(tx: Tx, max_outbound: int, max_inbound: int) -> list[objects.Mi
     The caller begins them in this transaction: one process chooses at a time.
     """
     tx.run(sa.select(tables.LOCKS).where(tables.LOCKS.c.name == "admission").with_for_update())
+    # A move that is undone keeps its status, and copies nothing any more.
     copying = tx.tuples(
-        sa.select(_T.c.source, _T.c.destination).where(_T.c.status == states.Move.MIGRATING)
+        sa.select(_T.c.source, _T.c.destination).where(
+            _T.c.status == states.Move.MIGRATING, _T.c.stage == COPY
+        )
     )
     leaving = collections.Counter(source for source, _ in copying)
     entering = collections.Counter(destination for _, destination in copying)
@@ -304,12 +307,6 @@ def admit_copies(tx: Tx, max_outbound: int, max_inbound: int) -> list[objects.Mi
 def copies_waiting(tx: Tx) -> list[objects.Migration]:
     """Give the cold moves that are prepared and wait for their copy, oldest first."""
     query = sa.select(_T).where(_T.c.status == states.Move.PRE_MIGRATING, _T.c.stage == COPY)
-    return [make(row) for row in tx.rows(query.order_by(_T.c.id))]
-
-
-def due(tx: Tx, now: datetime.datetime) -> list[objects.Migration]:
-    """Give the finished cold moves that confirm themselves by now."""
-    query = sa.select(_T).where(_T.c.status == states.Move.FINISHED, _T.c.confirm_at <= now)
     return [make(row) for row in tx.rows(query.order_by(_T.c.id))]
 
 

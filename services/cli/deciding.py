@@ -1,4 +1,4 @@
-"""What can be decided of a server that is resized or migrated, and until when."""
+"""What can be decided of a server that is resized or migrated."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from services.cli import failures
 
 
 def asked(client: api.Api, server: api.Row) -> api.Row:
-    """Give the server with when its move confirms itself, and the two ways out of it."""
+    """Give the server with the two ways out of its move."""
     move = _newest(client, server)
     name = server["name"]
     source = move.get("source_compute") or "its old host"
@@ -15,7 +15,7 @@ def asked(client: api.Api, server: api.Row) -> api.Row:
         f"whimbrel server confirm {name}: it stays as it is; what {source} keeps is removed",
         f"whimbrel server revert {name}: it is again as {source} keeps it; its new data is lost",
     ]
-    return {**server, "confirm_at": move.get("confirm_at"), "decide": ways}
+    return {**server, "decide": ways}
 
 
 def _newest(client: api.Api, server: api.Row) -> api.Row:

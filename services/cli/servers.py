@@ -97,7 +97,7 @@ SHOWN: tuple[command.Column, ...] = (
 VERIFY = "VERIFY_RESIZE"
 # What is shown besides of a server that waits for its user.
 VERIFIED: tuple[command.Column, ...] = (
-    ("confirms_itself_at", command.at("confirm_at")),
+    ("confirms_itself_at", command.at("whimbrel:confirms_at")),
     ("decide", lambda server: command.Lines(server["decide"])),
 )
 

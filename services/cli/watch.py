@@ -130,7 +130,7 @@ def destination(move: api.Row) -> str | None:
 def facts(move: api.Row) -> str:
     """Say what is waited for, how much is copied, how fast; at the end, the downtime."""
     if move["status"] in statuses.ENDED | statuses.ARRIVED:
-        return _stood_still(move)
+        return trouble(move) or _stood_still(move)
     state = move.get("progress") or {}
     parts = [
         trouble(move),

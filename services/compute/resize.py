@@ -117,8 +117,7 @@ class Resizes:
             if error is None:
                 self._remember(work, report)
         self._deps.reporter.forget(work.migration.uuid)
-        if work.step not in UNREPORTED:
-            self._tell(work.context, report)
+        self._tell(work.context, report)
 
     def _remember(self, work: Work, report: objects.StepReport) -> None:
         self._done[work.key] = report
@@ -293,5 +292,3 @@ STEPS: dict[str, Callable[[Work], objects.ColdMove]] = {
 }
 # The steps whose work can be stopped half-way.
 ABORTABLE = frozenset({"resize_instance"})
-# Nothing follows these, and nobody waits for them.
-UNREPORTED = frozenset({"settle_resize"})

@@ -13,6 +13,7 @@ from common import context as contexts
 from common import errors
 from common import objects
 from common import states
+from common.db import confirmations
 from common.db import journal
 from common.db import moves
 from common.db import servers
@@ -20,7 +21,7 @@ from common.db import settings
 from services.conductor import liveness
 from services.conductor import moves as moving
 from services.conductor.cold import advance
-from services.conductor.cold import endings
+from services.conductor.cold import confirming
 from services.conductor.cold import entering
 from services.conductor.cold import steps
 
@@ -49,9 +50,9 @@ def tick(deps: Deps) -> None:
         _care(deps, migration)
     entering.begin_copies(deps)
     with deps.database.read() as tx:
-        due = moves.due(tx, deps.clock.now())
+        due = confirmations.due(tx, deps.clock.now())
     for migration in due:
-        endings.confirm(deps, migration)
+        confirming.by_itself(deps, migration)
 
 
 def _care(deps: Deps, migration: objects.Migration) -> None:

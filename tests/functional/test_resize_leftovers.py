@@ -102,6 +102,28 @@ def test_host_given_up_for_another_is_cleaned_when_it_is_back(stage):
     assert set() == left(stage, move, "host2")
 
 
+def test_destination_without_a_way_to_it_is_not_waited_for(stage):
+    """The guest goes to another one at once; what was made ready there goes later."""
+    server = stage.boot()
+    stage.world.plant("host1", "freeze", errors.CopyPathClosed("the port cannot be reached"))
+    stage.mark("host3", disabled=True)
+    held = silence(stage, "host2", "undo_cold")
+    move = stage.relocate(server.uuid, auto_confirm=True)
+    waiting.until(held.begun.is_set, "host2 hangs", LATE)
+    stage.mark("host3", disabled=False)
+    stage.mark("host2", forced_down=True)
+
+    ended = stage.ended(move)
+    before = left(stage, move, "host2")
+    back(stage, "host2", held)
+    tidied(stage, move, "undo_resize", "host2")
+
+    assert (states.Move.CONFIRMED, "host3") == (ended.status, ended.destination)
+    assert "copy_path_closed" == ended.reasons["host2"][0]["filter"]
+    assert {f"incoming/{move}"} == before
+    assert set() == left(stage, move, "host2")
+
+
 def test_destination_of_a_revert_is_cleaned_when_it_is_back(stage):
     """The guest is back at its source; what the destination has of it goes later."""
     server = stage.boot()
@@ -132,6 +154,23 @@ def test_source_of_a_confirmed_move_is_cleaned_when_it_is_back(stage):
     assert states.Move.CONFIRMED == ended.status
     assert {f"kept/{move}"} == before
     assert set() == left(stage, move, "host1")
+
+
+def test_destination_of_a_confirmed_move_forgets_when_it_is_back(stage):
+    """What it could have been undone by is of no use to anybody."""
+    server = stage.boot()
+    move = stage.reached(stage.relocate(server.uuid, "host2"), states.Move.FINISHED).uuid
+    held = silence(stage, "host2", "settle")
+    stage.conductor.confirm_resize(context.admin(), server.uuid)
+
+    ended = ended_without(stage, move, "host2", held)
+    before = move in stage.world.host("host2").made
+    back(stage, "host2", held)
+    tidied(stage, move, "settle_resize", "host2")
+
+    assert states.Move.CONFIRMED == ended.status
+    assert before
+    assert move not in stage.world.host("host2").made
 
 
 def test_guest_that_runs_where_it_was_left_out_is_for_a_person(stage):

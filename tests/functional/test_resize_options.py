@@ -9,6 +9,7 @@ import pytest
 from common import context
 from common import errors
 from common import states
+from common.db import moves
 from services.conductor.cold import endings
 from tests import factories
 from tests import invariants
@@ -63,6 +64,19 @@ def test_confirmation_that_had_to_wait_ends_without_an_error(make_stage):
         invariants.hold(stage)
 
 
+def test_destination_that_does_not_forget_is_told_again(make_stage):
+    """What it kept to undo a move by does not stay there once that is confirmed."""
+    with make_stage(**{"conductor.lease": 5}) as stage:
+        server = stage.boot()
+        stage.world.plant("host2", "settle", BROKEN)
+
+        move = stage.ended(stage.relocate(server.uuid, "host2", auto_confirm=True))
+        invariants.hold(stage)
+
+        assert (states.Move.CONFIRMED, None) == (move.status, move.error_message)
+        assert {} == stage.world.host("host2").made
+
+
 def test_window_confirms_by_itself(make_stage):
     """Once the window is over nobody need confirm."""
     with make_stage(**{"conductor.resize_confirm_window": 1}) as stage:
@@ -72,6 +86,27 @@ def test_window_confirms_by_itself(make_stage):
 
         assert move.confirm_at is not None
         assert states.Move.CONFIRMED == stage.ended(move.uuid).status
+        invariants.hold(stage)
+
+
+def test_dead_guest_does_not_confirm_itself(make_stage):
+    """The move stays finished and says why; it is confirmed once the guest runs again."""
+    with make_stage(**{"conductor.resize_confirm_window": 3600, "conductor.lease": 5}) as stage:
+        server = stage.boot()
+        move = stage.reached(stage.relocate(server.uuid, "host2"), states.Move.FINISHED)
+        guest, clock = stage.world.host("host2").guests[server.uuid], stage.world.clock
+        guest.halt(clock.monotonic(), states.Power.SHUTDOWN)
+        with stage.database.write() as tx:
+            moves.advance(tx, move, confirm_at=clock.now())
+
+        waiting.until(lambda: stage.move(move.uuid).error_message, "it is told why")
+        told = stage.move(move.uuid)
+        guest.go(clock.monotonic())
+
+        assert states.Move.FINISHED == told.status
+        assert "its guest on host2 is shutdown, and should be running" == told.error_message
+        ended = stage.ended(move.uuid)
+        assert (states.Move.CONFIRMED, None) == (ended.status, ended.error_message)
         invariants.hold(stage)
 
 

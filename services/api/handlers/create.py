@@ -58,7 +58,7 @@ def understand(call: Call) -> objects.NewServer:
             metadata=wanted.get("metadata", {}),
             hints=hints.read(call, tx),
         )
-    _fits(flavor, image)
+    fits(flavor, image)
     return request
 
 
@@ -119,7 +119,7 @@ def _flavor(tx: Tx, reference: str | int) -> objects.Flavor:
         raise errors.Invalid(f"server.flavorRef: {unknown}") from unknown
 
 
-def _fits(flavor: objects.Flavor, image: objects.Image) -> None:
+def fits(flavor: objects.Flavor, image: objects.Image) -> None:
     """Refuse a flavor that is too small for the image; a root disk of 0 GiB is as large as it."""
     if flavor.root_gb and flavor.root_gb < image.min_disk:
         raise errors.Invalid(

@@ -9,6 +9,8 @@ from common import errors
 from common.db import flavors
 from services.api import route
 from services.api import versions
+from services.api.handlers import create
+from services.api.handlers import find
 from services.api.schemas import actions
 from services.api.schemas import relocation as bodies
 
@@ -31,7 +33,10 @@ def migrate(call: Call, server_id: str, wanted: object) -> route.Reply:
 def resize(call: Call, server_id: str, wanted: dict[str, Any]) -> route.Reply:
     """Give a server another flavor; Location tells which migration was begun."""
     with call.parts.database.read() as tx:
+        server = find.server(call, tx, server_id)
         flavor = _flavor(tx, str(wanted["flavorRef"]))
+    if server.image is not None:
+        create.fits(flavor, server.image)
     return _begin(call, server_id, flavor.id, wanted)
 
 

@@ -6,6 +6,8 @@ from typing import Any
 from typing import TYPE_CHECKING
 
 from common import errors
+from common import states
+from common.db import confirmations
 from common.db import groups
 from common.db import servers
 from services.api import paging
@@ -48,14 +50,26 @@ def list_servers_detail(call: Call) -> JSON:
     """Give the servers asked for, whole."""
     found = _find(call)
     with call.parts.database.read() as tx:
-        states = find.host_statuses(call, tx)
-    rows = [views.listed(call, server, states.get(server.host or "", "")) for server in found]
+        hosts = find.host_statuses(call, tx)
+        times = confirmations.times(tx, [server.uuid for server in found if _resized(server)])
+    rows = [
+        views.listed(
+            call,
+            views.Seen(
+                server,
+                call.root,
+                hosts.get(server.host or "", ""),
+                confirms_at=times.get(server.uuid),
+            ),
+        )
+        for server in found
+    ]
     return paging.answer(call, "servers", rows, found[-1].uuid if found else None)
 
 
 def show_server(call: Call, server_id: str) -> JSON:
     """Give one server, whole."""
-    return {"server": views.detail(call, *_read(call, server_id))}
+    return {"server": views.detail(call, _read(call, server_id))}
 
 
 def update_server(call: Call, server_id: str) -> JSON:
@@ -66,7 +80,7 @@ def update_server(call: Call, server_id: str) -> JSON:
     changes = {key: wanted[key] or "" for key in ("name", "description") if key in wanted}
     if changes:
         call.parts.conductor.update_server(call.context, server_id, changes)
-    return {"server": views.updated(call, *_read(call, server_id))}
+    return {"server": views.updated(call, _read(call, server_id))}
 
 
 def delete_server(call: Call, server_id: str) -> None:
@@ -83,13 +97,19 @@ def list_addresses(call: Call, server_id: str) -> JSON:
     return {"addresses": views.addresses(server)}
 
 
-def _read(call: Call, server_id: str) -> tuple[objects.Instance, str, str | None]:
-    """Give a server, the state of its host, and its group."""
+def _resized(server: objects.Instance) -> bool:
+    return bool(server.vm_state == states.Vm.RESIZED)
+
+
+def _read(call: Call, server_id: str) -> views.Seen:
+    """Give a server with the state of its host, its group, and when it confirms itself."""
     with call.parts.database.read() as tx:
         server = find.server(call, tx, server_id)
-        states = find.host_statuses(call, tx)
+        hosts = find.host_statuses(call, tx)
         group = groups.of(tx, server_id)
-    return server, states.get(server.host or "", ""), group
+        times = confirmations.times(tx, [server_id] if _resized(server) else [])
+    status = hosts.get(server.host or "", "")
+    return views.Seen(server, call.root, status, group, times.get(server_id))
 
 
 def _find(call: Call) -> list[objects.Instance]:

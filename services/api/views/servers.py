@@ -15,6 +15,8 @@ from services.api.views import fields
 from services.api.views import flavors
 
 if TYPE_CHECKING:
+    import datetime
+
     from common import objects
     from services.api.calls import Call
 
@@ -50,6 +52,10 @@ STATUS: dict[str, tuple[str, Mapping[str, str]]] = {
 PROGRESS = frozenset({"ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING"})
 FAULT = frozenset({"ERROR", "DELETED"})
 
+# Our own: when a server confirms itself; only of one that waits for its user, for there are
+# clients that refuse what they do not know.
+CONFIRMS = "whimbrel:confirms_at"
+
 # From here on an update shows the whole server.
 WHOLE: versions.Version = (2, 75)
 
@@ -61,6 +67,7 @@ class Seen(NamedTuple):
     root: str
     host_status: str
     group: str | None = None
+    confirms_at: datetime.datetime | None = None
 
 
 def status(server: objects.Instance) -> str:
@@ -89,32 +96,29 @@ def brief(call: Call, server: objects.Instance) -> dict[str, Any]:
     return {"id": server.uuid, "name": server.name, "links": _links(call.root, server)}
 
 
-def detail(
-    call: Call, server: objects.Instance, host_status: str = "", group: str | None = None
-) -> dict[str, Any]:
+def detail(call: Call, seen: Seen) -> dict[str, Any]:
     """Show everything this microversion has."""
-    return _render(call, BASIC + EXTENDED, Seen(server, call.root, host_status, group))
+    return _render(call, BASIC + EXTENDED, seen)
 
 
-def listed(call: Call, server: objects.Instance, host_status: str) -> dict[str, Any]:
+def listed(call: Call, seen: Seen) -> dict[str, Any]:
     """Show a server in a list: all but its groups."""
-    shown = detail(call, server, host_status)
+    shown = detail(call, seen)
     shown.pop("server_groups", None)
     return shown
 
 
-def updated(
-    call: Call, server: objects.Instance, host_status: str, group: str | None
-) -> dict[str, Any]:
+def updated(call: Call, seen: Seen) -> dict[str, Any]:
     """Show the answer to an update."""
-    table = BASIC + EXTENDED if call.version >= WHOLE else BASIC
-    return _render(call, table, Seen(server, call.root, host_status, group))
+    return _render(call, BASIC + EXTENDED if call.version >= WHOLE else BASIC, seen)
 
 
 def _render(call: Call, table: tuple[fields.Field, ...], seen: Seen) -> dict[str, Any]:
     server = seen.server
     shown = fields.render(table, seen, call.version, admin=call.admin)
     word = shown["status"]
+    if server.vm_state == states.Vm.RESIZED:
+        shown[CONFIRMS] = fields.seconds(seen.confirms_at)
     if word in PROGRESS:
         shown["progress"] = server.progress
     if word in FAULT and server.fault_message is not None:

@@ -11,6 +11,7 @@ from common import objects
 from common import states
 from common.db import journal
 from common.db import moves
+from services.conductor import evidence
 from services.conductor import leftovers
 from services.conductor import liveness
 from services.conductor import moves as moving
@@ -35,6 +36,7 @@ def report(deps: Deps, told: objects.StepReport) -> None:
     """
     with deps.database.write() as tx:
         migration = moves.hold(tx, told.migration_uuid)
+        told = _judged(migration, told)
         if not _again(migration, told):
             journal.step(tx, _ended(told, migration))
         if not _expected(migration, told):
@@ -69,8 +71,8 @@ def care(deps: Deps, migration: objects.Migration) -> None:
     with deps.database.read() as tx:
         away = _away(deps, tx, host)
         forced = away is not None and liveness.given_up(deps, tx, host)
-    if away is not None and step.otherwise is steps.End.NEXT_HOST:
-        _answer_for(deps, migration, away, failed=True)
+    if away is not None and _given_up(migration, migration.stage):
+        _answer_for(deps, migration, away, failed=step.otherwise is steps.End.NEXT_HOST)
         return
     if forced and steps.left_out(migration, migration.stage):
         LOG.warning("migration %s: %s is left out: %s", migration.uuid, migration.stage, away)
@@ -95,17 +97,37 @@ def care(deps: Deps, migration: objects.Migration) -> None:
         entering.send(deps, after)
 
 
+def _judged(migration: objects.Migration, told: objects.StepReport) -> objects.StepReport:
+    """Take a start after which the guest does not run for one that failed."""
+    meant = steps.STEPS.get(told.step)
+    if meant is None or not meant.starts or told.error_code is not None:
+        return told
+    if steps.cold(migration).was != states.Vm.ACTIVE or told.power_state in evidence.ALIVE:
+        return told
+    power = states.Power(told.power_state or states.Power.NOSTATE).name.lower()
+    dead = errors.HypervisorError(f"its guest was started and runs no more, its power is {power}")
+    return told.replace(error_code=dead.code, error_message=dead.message)
+
+
+def _given_up(migration: objects.Migration, name: str) -> bool:
+    """Tell whether a silent host is given up for the next one: the guest was not touched yet."""
+    ways = {steps.STEPS[name].otherwise, steps.follows(name, None, migration.error_code)}
+    return steps.End.NEXT_HOST in ways
+
+
 def _follow(
     deps: Deps, tx: Tx, migration: objects.Migration, told: objects.StepReport
 ) -> objects.Migration:
     what = _next(migration, told)
     values: dict[str, Any] = {}
     if told.cold is not None:
-        values["cold"] = _merge(steps.cold(migration), told.cold)
+        values["cold"] = steps.merge(steps.cold(migration), told.cold)
     if told.error_code is not None and what != steps.End.AGAIN:
         values |= _reason(migration, told)
     if what in steps.STEPS:
-        return entering.enter(deps, tx, migration, what, **values)
+        # A host that has done the step answers for what it saw then: it is to look anew.
+        anew = steps.before(what, told.step)
+        return entering.enter(deps, tx, migration, what, renumber=anew, **values)
     if what == steps.End.AGAIN:
         return moves.advance(
             tx,
@@ -120,7 +142,7 @@ def _next(migration: objects.Migration, told: objects.StepReport) -> str:
     aborted = migration.error_code == errors.MoveAborted.code
     if aborted and told.step == steps.PREPARE:
         return "undo_resize" if told.error_code is None else steps.End.UNDONE
-    return steps.follows(told.step, told.error_code)
+    return steps.follows(told.step, told.error_code, migration.error_code)
 
 
 def _still(migration: objects.Migration, trouble: str) -> str:
@@ -139,11 +161,6 @@ def _reason(migration: objects.Migration, told: objects.StepReport) -> dict[str,
         "failed_step": told.step,
         "failed_host": told.host,
     }
-
-
-def _merge(mine: objects.ColdMove, told: objects.ColdMove) -> objects.ColdMove:
-    """Take what the host found; what users asked for meanwhile stays."""
-    return told.replace(then_delete=mine.then_delete, auto_confirm=mine.auto_confirm)
 
 
 def _expected(migration: objects.Migration, told: objects.StepReport) -> bool:

@@ -20,6 +20,8 @@ from services.conductor import liveness
 from services.conductor import moves as moving
 from services.conductor import refusals
 from services.conductor import servers as stationary
+from services.conductor.cold import confirming
+from services.conductor.cold import disks
 from services.conductor.cold import entering
 from services.conductor.cold import steps
 
@@ -82,7 +84,10 @@ def begin(  # noqa: PLR0913 - one request
 
 
 def confirm(deps: Deps, context: Context, server: str) -> None:
-    """Begin to remove what was kept of the guest at its source."""
+    """Begin to remove what was kept of the guest at its source, once it is seen elsewhere."""
+    with deps.database.read() as tx:
+        instance, migration = _finished(tx, server, "confirm_resize")
+    confirming.require(deps, migration, instance)
     resolve(deps, context, server, "confirm_resize")
 
 
@@ -96,22 +101,35 @@ def resolve(
 ) -> None:
     """Begin one of the two ways out of a finished move."""
     with deps.database.write() as tx:
-        instance = servers.get(tx, server)
-        migration = moves.active(tx, server)
-        if migration is None or migration.status != states.Move.FINISHED:
-            kind, state = _in_the_way(instance)
-            raise refusals.wrong_state(instance, NAMES[step], kind, state)
-        if instance.task_state is not None:
-            raise refusals.wrong_state(instance, NAMES[step], "task_state", instance.task_state)
+        _instance, migration = _finished(tx, server, step)
         if not then_delete:
             liveness.require(deps, tx, steps.host(migration, step), f"told to {NAMES[step]}")
         asked = "delete" if then_delete else NAMES[step]
         journal.start(tx, stationary.action(deps, context, server, asked))
         cold = steps.cold(migration).replace(then_delete=then_delete)
         entered = entering.enter(
-            deps, tx, migration, step, cold=cold, request_id=context.request_id
+            deps,
+            tx,
+            migration,
+            step,
+            cold=cold,
+            request_id=context.request_id,
+            confirm_at=None,
+            error_message=None,
         )
     entering.send(deps, entered)
+
+
+def _finished(tx: Tx, server: str, step: str) -> tuple[objects.Instance, objects.Migration]:
+    """Give a server that waits for its user, with its move; WrongState says what is in the way."""
+    instance = servers.get(tx, server)
+    migration = moves.active(tx, server)
+    if migration is None or migration.status != states.Move.FINISHED:
+        kind, state = _in_the_way(instance)
+        raise refusals.wrong_state(instance, NAMES[step], kind, state)
+    if instance.task_state is not None:
+        raise refusals.wrong_state(instance, NAMES[step], "task_state", instance.task_state)
+    return instance, migration
 
 
 def delete(deps: Deps, context: Context, server: str) -> bool:
@@ -120,24 +138,33 @@ def delete(deps: Deps, context: Context, server: str) -> bool:
     A copy is stopped for it; a finished move is confirmed first, so that
     nothing stays at either host.
     """
-    with deps.database.read() as tx:
-        migration = moves.active(tx, server)
-    if migration is None or migration.type not in steps.kinds():
-        return False
+    with deps.database.write() as tx:
+        migration = _held(tx, server)
+        if migration is None:
+            return False
+        if migration.status != states.Move.FINISHED:
+            moves.advance(tx, migration, cold=steps.cold(migration).replace(then_delete=True))
+            journal.start(tx, stationary.action(deps, context, server, "delete"))
     if migration.status == states.Move.FINISHED:
         resolve(deps, context, server, "confirm_resize", then_delete=True)
         return True
-    with deps.database.write() as tx:
-        moves.advance(tx, migration, cold=steps.cold(migration).replace(then_delete=True))
-        journal.start(tx, stationary.action(deps, context, server, "delete"))
     with contextlib.suppress(errors.WrongState, errors.Unavailable):
         abort(deps, context, migration)
     LOG.info("migration %s: server %s is deleted when it has ended", migration.uuid, server)
     return True
 
 
+def _held(tx: Tx, server: str) -> objects.Migration | None:
+    """Give the server's cold move, held, unless it has none that goes on."""
+    migration = moves.active(tx, server)
+    if migration is None or migration.type not in steps.kinds():
+        return None
+    migration = moves.hold(tx, migration.uuid)
+    return None if migration.status in states.TERMINAL else migration
+
+
 def abort(deps: Deps, context: Context, migration: objects.Migration) -> None:
-    """Stop a cold move while its copy waits or runs, or raise WrongState."""
+    """Stop a cold move before its guest has left, or raise WrongState."""
     if migration.status not in steps.ABORTABLE or migration.error_code is not None:
         raise errors.WrongState(
             f"migration {migration.uuid} cannot be aborted: it is {migration.status}"
@@ -157,20 +184,16 @@ def abort(deps: Deps, context: Context, migration: objects.Migration) -> None:
             )
         entering.send(deps, entered)
         return
-    if migration.stage == steps.PREPARE:
-        _abort_preparation(deps, migration)
+    if migration.stage in BEFORE:
+        _abort_before(deps, migration, BEFORE[migration.stage])
         return
-    if migration.stage is None:
-        raise errors.WrongState(
-            f"migration {migration.uuid} has no destination yet; try again in a second"
-        )
-    host = steps.host(migration, migration.stage)
+    host = steps.host(migration, str(migration.stage))
     deps.compute(host).abort_cold_move(context, migration.uuid)
 
 
-def _abort_preparation(deps: Deps, migration: objects.Migration) -> None:
-    """Write that the move ends where its destination has prepared: nobody need be told."""
-    aborted = errors.MoveAborted("aborted while its destination made ready")
+def _abort_before(deps: Deps, migration: objects.Migration, why: str) -> None:
+    """Write that the move goes no further; who is at work on it reads that, and ends it."""
+    aborted = errors.MoveAborted(why)
     with deps.database.write() as tx:
         moves.advance(
             tx,
@@ -215,22 +238,12 @@ def _check(
 
 def _larger(instance: objects.Instance, flavor: objects.Flavor) -> None:
     """Refuse the flavor that the server has, and one that would cut a disk off."""
-    old = instance.flavor
-    if flavor.id == old.id:
+    if flavor.id == instance.flavor.id:
         raise errors.Invalid(
             f"server {instance.uuid} has flavor {flavor.name} already; to move it as it is use: "
             f"whimbrel server migrate {instance.uuid}"
         )
-    smaller = [
-        f"{name} {getattr(old, field)} to {getattr(flavor, field)} {unit}"
-        for field, name, unit in DISKS
-        if getattr(flavor, field) < getattr(old, field)
-    ]
-    if smaller:
-        raise errors.Invalid(
-            f"flavor {flavor.name} would shrink the disk of server {instance.uuid}: "
-            f"{', '.join(smaller)}; disks only grow"
-        )
+    disks.compare(instance, flavor)
 
 
 def _row(
@@ -256,10 +269,9 @@ def _row(
     )
 
 
-# A flavor's field, what users call it, its unit.
-DISKS = (
-    ("root_gb", "root disk", "GiB"),
-    ("ephemeral_gb", "ephemeral disk", "GiB"),
-    ("swap_mb", "swap", "MiB"),
-)
+# Where an abort need only be written, and the words for it.
+BEFORE: dict[str | None, str] = {
+    None: "aborted while a destination was looked for",
+    steps.PREPARE: "aborted while its destination made ready",
+}
 NAMES = {"confirm_resize": "confirmResize", "revert_resize": "revertResize"}

@@ -19,7 +19,7 @@ from services.conductor import lost
 from services.conductor import moves as moving
 from services.conductor import placement
 from services.conductor import servers as stationary
-from services.conductor.cold import entering
+from services.conductor.cold import confirming
 from services.conductor.cold import steps
 
 if TYPE_CHECKING:
@@ -134,19 +134,25 @@ def next_host(
     told: objects.StepReport,
     values: dict[str, Any],
 ) -> objects.Migration:
-    """The destination refused before anything was touched: another one is looked for."""
+    """The destination will not do, and nothing was touched: another one is looked for.
+
+    It has refused, or its source has found no way to it and it has tidied up.
+    """
     _lock(tx, migration)
     claims.release(tx, migration.instance_uuid)
-    aborted = told.error_code == errors.MoveAborted.code
-    if aborted or migration.requested_host is not None:
+    code = migration.error_code or told.error_code
+    why = cause(migration) if migration.error_code else told.error_message
+    if code == errors.MoveAborted.code or migration.requested_host is not None:
         return _fail(deps, tx, migration, told, **values)
-    LOG.info("migration %s: not %s: %s", migration.uuid, told.host, told.error_message)
+    LOG.info("migration %s: not %s: %s", migration.uuid, told.host, why)
     tried = dict(migration.reasons or {})
-    reasons.add(tried, told.host, str(told.error_code), str(told.error_message))
+    reasons.add(tried, told.host, str(code), str(why))
     return moves.advance(
         tx,
         migration,
         renumber=True,
+        status=states.Move.PRE_MIGRATING,
+        **WELL,
         stage=None,
         destination=None,
         reasons=tried,
@@ -170,12 +176,17 @@ def cause(migration: objects.Migration) -> str:
 def fail(
     deps: Deps, migration: objects.Migration, error: errors.Error, step: str, host: str
 ) -> None:
-    """End a move that has no destination; nothing of the guest was touched."""
+    """End a move that has no destination; nothing of the guest was touched.
+
+    The row is held: what its users have asked for since it was read counts.
+    """
     with deps.database.write() as tx:
-        _give_back(tx, migration)
-        told = reasons.read(error.facts) or migration.reasons
-        _settle(deps, tx, migration, error.message, **_fault(deps, error.code, error.message, told))
-        moves.advance(
+        now = moves.hold(tx, migration.uuid)
+        _give_back(tx, now)
+        error = stopped(now) or error
+        told = reasons.read(error.facts) or now.reasons
+        _settle(deps, tx, now, error.message, **_fault(deps, error.code, error.message, told))
+        after = moves.advance(
             tx,
             migration,
             status=_undone(error.code),
@@ -186,7 +197,17 @@ def fail(
             failed_host=host,
             reasons=told,
         )
-    LOG.warning("migration %s: %s: %s", migration.uuid, _undone(error.code), error)
+    LOG.warning("migration %s: %s: %s", migration.uuid, after.status, error)
+    follow_up(deps, after)
+
+
+def stopped(migration: objects.Migration) -> errors.MoveAborted | None:
+    """Give why a move that has no destination is not to get one: nobody wants it any more."""
+    if migration.error_code == errors.MoveAborted.code:
+        return errors.MoveAborted(str(migration.error_message))
+    if steps.cold(migration).then_delete:
+        return errors.MoveAborted("aborted: the server is deleted")
+    return None
 
 
 def follow_up(deps: Deps, migration: objects.Migration) -> None:
@@ -199,10 +220,8 @@ def follow_up(deps: Deps, migration: objects.Migration) -> None:
     try:
         if migration.status == states.Move.FINISHED:
             if cold.auto_confirm or cold.then_delete:
-                confirm(deps, migration)
+                confirming.by_itself(deps, migration)
             return
-        if migration.status == states.Move.CONFIRMED:
-            entering.settle(deps, migration)
         if cold.then_delete:
             lost.again(deps, _server(deps, migration))
     except errors.NotFound:
@@ -214,18 +233,6 @@ def follow_up(deps: Deps, migration: objects.Migration) -> None:
 def _server(deps: Deps, migration: objects.Migration) -> objects.Instance:
     with deps.database.read() as tx:
         return servers.get(tx, migration.instance_uuid)
-
-
-def confirm(deps: Deps, migration: objects.Migration) -> None:
-    """Confirm a finished move that nobody confirmed."""
-    try:
-        with deps.database.write() as tx:
-            entered = entering.enter(deps, tx, migration, "confirm_resize", confirm_at=None)
-    except errors.StaleWrite as decided:
-        LOG.info("migration %s: somebody has decided: %s", migration.uuid, decided)
-        return
-    LOG.info("migration %s: confirms itself", migration.uuid)
-    entering.send(deps, entered)
 
 
 def _fail(
@@ -268,8 +275,9 @@ def _give_back(tx: Tx, migration: objects.Migration) -> None:
 
 
 def _lock(tx: Tx, migration: objects.Migration) -> None:
-    """Take both hosts' claims in the order in which everybody does."""
-    claims.lock(tx, [host for host in (migration.source, migration.destination) if host])
+    """Take the claims of both hosts, and of one that was just chosen, in everybody's order."""
+    chosen = claims.held(tx, migration.instance_uuid)
+    claims.lock(tx, [migration.source, migration.destination or migration.source, *chosen])
 
 
 def _settle(

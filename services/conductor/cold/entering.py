@@ -111,15 +111,6 @@ def send(deps: Deps, migration: objects.Migration) -> None:
         LOG.warning("migration %s: %s waits to be told: %s", migration.uuid, name, trouble)
 
 
-def settle(deps: Deps, migration: objects.Migration) -> None:
-    """Let a confirmed move's destination forget how to undo it; what is lost does no harm."""
-    with deps.database.read() as tx:
-        instance = servers.get(tx, migration.instance_uuid, deleted=True)
-    deps.compute(str(migration.destination)).cold_step(
-        contexts.admin(migration.request_id), instance, migration, "settle_resize"
-    )
-
-
 def _set_task(tx: Tx, migration: objects.Migration, task: states.Task) -> None:
     """Show the step at the server, which may be deleted by the time of the last ones."""
     found = servers.get(tx, migration.instance_uuid, deleted=True)

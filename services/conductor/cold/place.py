@@ -13,6 +13,7 @@ from common.db import moves
 from common.db import servers
 from services.conductor import placement
 from services.conductor import search
+from services.conductor.cold import disks
 from services.conductor.cold import endings
 from services.conductor.cold import entering
 from services.conductor.cold import steps
@@ -48,10 +49,12 @@ def place(deps: Deps, migration: objects.Migration) -> None:
             now = moves.get(tx, migration.uuid)
             instance = servers.get(tx, migration.instance_uuid)
         cold = steps.cold(now)
-        if cold.then_delete:
-            raise errors.MoveAborted("aborted: the server is deleted")
+        stopped = endings.stopped(now)
+        if stopped is not None:
+            raise stopped
         if not cold.disks:
             cold = deps.compute(migration.source).survey_cold_move(context, instance, cold)
+            disks.measure(instance, cold)
         at = SELECT, deps.conf.host
         looking = _search(deps, context, now, instance, cold)
         host = looking.next()
@@ -88,14 +91,26 @@ def _unwanted(deps: Deps, migration: objects.Migration) -> list[str]:
 
 
 def _settle_on(deps: Deps, migration: objects.Migration, host: str, cold: objects.ColdMove) -> None:
-    """Have the claimed host prepare; a move that was ended meanwhile needs the claim no more."""
+    """Have the claimed host prepare; a move that was ended meanwhile needs the claim no more.
+
+    The row is held: what its users have asked for since it was read counts.
+    """
     try:
         with deps.database.write() as tx:
-            after = entering.enter(deps, tx, migration, steps.PREPARE, destination=host, cold=cold)
+            now = moves.hold(tx, migration.uuid)
+            stopped = endings.stopped(now)
+            if stopped is None:
+                agreed = steps.merge(steps.cold(now), cold)
+                after = entering.enter(
+                    deps, tx, migration, steps.PREPARE, destination=host, cold=agreed
+                )
     except errors.StaleWrite:
         with deps.database.write() as tx:
             now = moves.get(tx, migration.uuid)
             if now.status in states.TERMINAL and now.source != host:
                 claims.release(tx, migration.instance_uuid, host)
         raise
+    if stopped is not None:
+        endings.fail(deps, migration, stopped, SELECT, deps.conf.host)
+        raise stopped
     entering.send(deps, after)

@@ -42,6 +42,7 @@ class Step(NamedTuple):
 
     A status or task of None leaves them as they are. `skip` tells that the
     step is left out when its host was forced down, for it only tidies up there.
+    One that `starts` is done only if a guest that ran does so after it.
     """
 
     role: Role
@@ -50,6 +51,7 @@ class Step(NamedTuple):
     then: str
     otherwise: str
     skip: bool = False
+    starts: bool = False
 
 
 STEPS: dict[str, Step] = {
@@ -73,6 +75,7 @@ STEPS: dict[str, Step] = {
         Task.RESIZE_FINISH,
         then=End.FINISHED,
         otherwise="undo_resize",
+        starts=True,
     ),
     "undo_resize": Step(
         Role.DESTINATION, None, None, then="restore_instance", otherwise=End.AGAIN, skip=True
@@ -80,6 +83,14 @@ STEPS: dict[str, Step] = {
     "restore_instance": Step(Role.SOURCE, None, None, then=End.UNDONE, otherwise=End.AGAIN),
     "confirm_resize": Step(
         Role.SOURCE,
+        Move.CONFIRMING,
+        Task.RESIZE_CONFIRMING,
+        then="settle_resize",
+        otherwise=End.AGAIN,
+        skip=True,
+    ),
+    "settle_resize": Step(
+        Role.DESTINATION,
         Move.CONFIRMING,
         Task.RESIZE_CONFIRMING,
         then=End.CONFIRMED,
@@ -105,6 +116,12 @@ UNLESS: dict[tuple[str, str], str] = {
     ("undo_resize", errors.Conflict.code): "finish_resize",
 }
 
+# Where the reason why a move is undone leads elsewhere, once its destination has tidied up:
+# the source has found no way there, and the guest was not touched.
+BECAUSE: dict[tuple[str, str], str] = {
+    ("undo_resize", errors.CopyPathClosed.code): End.NEXT_HOST,
+}
+
 # What a host is asked for once it is back that could not be asked for a step, or for
 # what the step has made; and the ends of a move after which that is right.
 LATER: dict[str, str] = {
@@ -112,25 +129,36 @@ LATER: dict[str, str] = {
     "undo_resize": "undo_resize",
     "revert_resize": "undo_resize",
     "confirm_resize": "confirm_resize",
+    "settle_resize": "settle_resize",
 }
 AFTER: dict[str, frozenset[Move]] = {
     "undo_resize": frozenset({Move.FAILED, Move.CANCELLED, Move.REVERTED}),
     "confirm_resize": frozenset({Move.CONFIRMED}),
+    "settle_resize": frozenset({Move.CONFIRMED}),
 }
 
 # The step before which nothing of a move is anywhere but in rows.
 PREPARE = "prep_resize"
 
 # In these a user's abort stops the move.
-ABORTABLE = (Move.PRE_MIGRATING, Move.MIGRATING)
+ABORTABLE = (Move.ACCEPTED, Move.PRE_MIGRATING, Move.MIGRATING)
 
 
-def follows(name: str, error_code: str | None) -> str:
-    """Give the step or End that follows a step that ended well (None) or with this error."""
+def follows(name: str, error_code: str | None, because: str | None = None) -> str:
+    """Give the step or End that follows a step that ended well (None) or with this error.
+
+    `because` is the error for which the move is undone, if it is.
+    """
     step = STEPS[name]
     if error_code is None:
-        return step.then
+        return BECAUSE.get((name, str(because)), step.then)
     return UNLESS.get((name, error_code), step.otherwise)
+
+
+def before(name: str, other: str) -> bool:
+    """Tell whether the one step comes before the other."""
+    names = list(STEPS)
+    return names.index(name) < names.index(other)
 
 
 def host(migration: objects.Migration, name: str) -> str:
@@ -148,12 +176,13 @@ def flavor(migration: objects.Migration, name: str) -> objects.Flavor:
 def left_out(migration: objects.Migration, name: str) -> bool:
     """Tell whether the move goes on without a step whose host was forced down.
 
-    Not where the same host has to do the next one.
+    Not where the same host has to do the next one, unless that is left out, too.
     """
     step = STEPS[name]
-    return step.skip and (
-        step.then not in STEPS or host(migration, step.then) != host(migration, name)
-    )
+    if not step.skip or step.then not in STEPS:
+        return step.skip
+    alone = host(migration, step.then) != host(migration, name)
+    return alone or left_out(migration, step.then)
 
 
 def cold(migration: objects.Migration) -> objects.ColdMove:
@@ -161,6 +190,11 @@ def cold(migration: objects.Migration) -> objects.ColdMove:
     if migration.cold is None:
         raise errors.Invalid(f"migration {migration.uuid} is no cold one")
     return migration.cold
+
+
+def merge(asked: objects.ColdMove, found: objects.ColdMove) -> objects.ColdMove:
+    """Take what a host found; what users asked for meanwhile stays."""
+    return found.replace(then_delete=asked.then_delete, auto_confirm=asked.auto_confirm)
 
 
 def kinds() -> frozenset[states.Kind]:

@@ -327,6 +327,15 @@ class TestCopies:
             assert [] == copies(tx)
             assert [waiting] == copies(tx, outbound=2)
 
+    def test_undoing_is_no_copy(self, database):
+        """Two moves that wait for a dead destination keep none of the source's copies."""
+        with database.write() as tx:
+            prepared(tx, "a", "b", status="migrating", stage="undo_resize")
+            prepared(tx, "a", "b", status="migrating", stage="restore_instance")
+            waiting = prepared(tx, "a", "c")
+
+            assert [waiting] == copies(tx)
+
     def test_live_moves_do_not_count(self, database):
         with database.write() as tx:
             queued(tx, "a", "b")
@@ -347,21 +356,3 @@ class TestCopies:
             first, second = prepared(tx), prepared(tx, "x", "y")
 
             assert [1, 2] == [moves.position(tx, uuid) for uuid in (first, second)]
-
-
-@pytest.mark.parametrize(
-    ("status", "seconds", "is_due"),
-    [
-        ("finished", -1, True),
-        ("finished", 0, True),
-        ("finished", 1, False),
-        ("finished", None, False),
-        ("confirming", -1, False),
-    ],
-)
-def test_a_finished_move_confirms_itself_when_its_time_has_come(database, status, seconds, is_due):
-    at = None if seconds is None else NOW + datetime.timedelta(seconds=seconds)
-    with database.write() as tx:
-        uuid = prepared(tx, status=status, stage=None, confirm_at=at)
-
-        assert ([uuid] if is_due else []) == [move.uuid for move in moves.due(tx, NOW)]

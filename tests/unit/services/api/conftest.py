@@ -1,4 +1,4 @@
-"""The API over a real database and a real conductor; no host answers, so nothing goes on."""
+"""The API over a real database and a real conductor; hosts only say that their guests run."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from common.db import moves
 from common.db import schema
 from common.db import servers
 from rpc.bus import Bus
+from rpc.compute import Compute
 from rpc.scheduler import Scheduler
 from services.api import app
 from services.api import calls
@@ -55,12 +56,28 @@ class Absent(Scheduler):
         raise errors.NoAnswer("the scheduler did not answer")
 
 
+class Hosts(Bus):
+    """A bus on which every host has the guest that it is asked for, and does nothing else."""
+
+    power: states.Power | None = states.Power.RUNNING
+
+    def client(self, kind: Any, server: str | None = None) -> Any:
+        """Answer for every compute."""
+        made = super().client(kind, server)
+        if kind is Compute:
+            vars(made)["observe_guest"] = lambda *_: objects.GuestSeen(
+                host=server, power_state=self.power
+            )
+        return made
+
+
 class Api:
     """A client of the API, and what stands behind it."""
 
-    def __init__(self, parts: calls.Parts, database: engine.Database) -> None:
+    def __init__(self, parts: calls.Parts, database: engine.Database, hosts: Hosts) -> None:
         self.parts = parts
         self.database = database
+        self.hosts = hosts
         self.client = werkzeug.test.Client(app.make(parts))
 
     def ask(
@@ -167,12 +184,12 @@ def api(tmp_path, empty, options, clock) -> Iterator[Api]:
     )
     fill(store, tmp_path)
     database = engine.Database(url, clock=clock)
-    bus = Bus(conf)
+    bus = Hosts(conf)
     conductor = Manager(Deps(conf, database, bus, Absent(), clock, Never(), "1"))
     parts = calls.Parts(
         conf, database, conductor, images.Store(str(store)), policy.Policy(conf), clock
     )
-    yield Api(parts, database)
+    yield Api(parts, database, bus)
     bus.close()
     database.close()
 

@@ -6,6 +6,7 @@ import pytest
 from common import errors
 from common.config import load
 from services.api import auth
+from tests import factories
 
 
 def line(name: str, password: str, roles: str = "") -> str:
@@ -71,6 +72,15 @@ class TestBasic:
         shown = api.client.get(f"/v2.1/servers/{server.uuid}", auth=("bob", "pass")).json
 
         assert "OS-EXT-SRV-ATTR:host" not in shown["server"]
+
+    def test_member_sees_when_a_server_confirms_itself(self, api):
+        """The migration is not a member's to see, but the server is."""
+        server = api.server(vm_state="resized")
+        api.move(server, type="resize", status="finished", confirm_at=factories.NOW)
+
+        shown = api.client.get(f"/v2.1/servers/{server.uuid}", auth=("bob", "pass")).json
+
+        assert "2026-01-01T00:00:00Z" == shown["server"]["whimbrel:confirms_at"]
 
     def test_member_may_not_move_servers(self, api):
         server = api.server()

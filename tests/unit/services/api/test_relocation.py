@@ -11,6 +11,7 @@ from common.db import servers
 from tests import factories
 
 UNKNOWN = "11111111-2222-4333-8444-555555555555"
+AT = factories.NOW + datetime.timedelta(hours=1)
 
 
 @pytest.fixture
@@ -148,6 +149,24 @@ def test_disk_does_not_shrink(two, smaller, words):
     assert task(two, server) is None
 
 
+@pytest.mark.parametrize(
+    ("small", "words"),
+    [
+        ({"root_gb": 4}, "has 4 GiB of disk and image web needs 5"),
+        ({"memory_mb": 200}, "has 200 MiB of memory and image web needs 256"),
+    ],
+)
+def test_resize_minds_what_the_image_needs(two, small, words):
+    """A flavor of 0 GiB has a disk as large as its image, which does not shrink either."""
+    image = factories.image(name="web", min_disk=5, min_ram=256)
+    server = two.server(flavor=factories.flavor(root_gb=0, memory_mb=512), image=image)
+    two.flavor(id="small", name="small", **{"root_gb": 5, "memory_mb": 512, **small})
+    path = f"/servers/{server.uuid}/action"
+
+    assert words in two.refuse("POST", path, {"resize": {"flavorRef": "small"}}, 400)
+    assert task(two, server) is None
+
+
 @pytest.mark.parametrize("body", [{"migrate": None}, {"resize": {"flavorRef": "larger"}}])
 @pytest.mark.parametrize(
     ("values", "words"),
@@ -212,6 +231,20 @@ class TestDecision:
         two.refuse("POST", f"/servers/{UNKNOWN}/action", {name: None}, 404)
 
 
+def test_guest_that_is_not_at_its_destination_is_not_confirmed(two):
+    """A conflict that says what was seen there; what its source keeps stays."""
+    server = two.server(vm_state="resized", host="host2")
+    two.move(
+        server, type="resize", status="finished", destination="host2", cold=factories.cold_move()
+    )
+    two.hosts.power = None
+
+    told = two.refuse("POST", f"/servers/{server.uuid}/action", {"confirmResize": None}, 409)
+
+    assert "host2 has nothing of its guest" in told
+    assert ("finished", None) == (begun(two, server).status, task(two, server))
+
+
 def test_cold_move_is_listed_as_in_nova(two):
     """Its type is `migration`; it is in the list of all moves and not of those that are live."""
     server = placed(two)
@@ -241,14 +274,32 @@ def test_waiting_copies_tell_their_place_in_the_line(two):
 
 
 def test_finished_move_tells_when_it_confirms_itself(two):
-    at = factories.NOW + datetime.timedelta(hours=1)
     cold = factories.cold_move(copied_bytes=7, off_ms=3)
-    move = two.move(two.server(), type="resize", status="finished", confirm_at=at, cold=cold)
+    move = two.move(two.server(), type="resize", status="finished", confirm_at=AT, cold=cold)
 
     shown = two.get(f"/os-migrations/{move.uuid}")["migration"]
 
     assert "2026-01-01T01:00:00.000000" == shown["confirm_at"]
     assert (7, 3) == (shown["cold"]["copied_bytes"], shown["cold"]["off_ms"])
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ({"status": "finished", "confirm_at": AT}, "2026-01-01T01:00:00Z"),
+        ({"status": "finished"}, None),
+        ({"status": "confirming", "confirm_at": AT}, None),
+    ],
+)
+def test_server_tells_when_it_confirms_itself(two, values, shown):
+    """In every microversion, alone and in the list."""
+    server = two.server(vm_state="resized", host="host2")
+    two.move(server, type="resize", destination="host2", cold=factories.cold_move(), **values)
+
+    alone = two.get(f"/servers/{server.uuid}")["server"]
+    (listed,) = two.get("/servers/detail", "2.96")["servers"]
+
+    assert [shown, shown] == [one["whimbrel:confirms_at"] for one in (alone, listed)]
 
 
 @pytest.mark.parametrize(

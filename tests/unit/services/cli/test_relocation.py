@@ -218,27 +218,27 @@ class TestShow:
 
     @pytest.fixture
     def resized(self, api, server):
-        api.answer("GET", "/servers/detail", {"servers": [{**server, "status": "VERIFY_RESIZE"}]})
+        waits = {"status": "VERIFY_RESIZE", "whimbrel:confirms_at": "2026-01-01T00:00:00Z"}
+        api.answer("GET", "/servers/detail", {"servers": [{**server, **waits}]})
         api.answer("GET", "/os-migrations", {"migrations": [{"id": 1, "uuid": MOVE}]})
 
     def test_ways_out_are_named(self, resized, api, whimbrel):
-        api.answer("GET", WHOLE, move("finished", confirm_at="2026-01-01T00:00:00"))
+        api.answer("GET", WHOLE, move("finished"))
 
         shown = whimbrel("server", "show", "tern", "-f", "json").json
 
-        assert "2026-01-01T00:00:00" == shown["confirms_itself_at"]
+        assert "2026-01-01T00:00:00Z" == shown["confirms_itself_at"]
         assert ["whimbrel server confirm tern", "whimbrel server revert tern"] == [
             way.partition(":")[0] for way in shown["decide"]
         ]
         assert "host1" in shown["decide"][1]
 
-    def test_user_who_may_not_see_moves_is_told_the_ways(self, api, server, whimbrel):
-        api.answer("GET", "/servers/detail", {"servers": [{**server, "status": "VERIFY_RESIZE"}]})
+    def test_user_who_may_not_see_moves_is_told_the_same(self, resized, api, whimbrel):
         api.refuse("GET", "/os-migrations", 403, "not allowed")
 
         shown = whimbrel("server", "show", "tern", "-f", "json").json
 
-        assert (None, 2) == (shown["confirms_itself_at"], len(shown["decide"]))
+        assert ("2026-01-01T00:00:00Z", 2) == (shown["confirms_itself_at"], len(shown["decide"]))
 
     def test_other_servers_have_nothing_to_decide(self, tern, api, whimbrel):
         assert "decide" not in whimbrel("server", "show", "tern", "-f", "json").json

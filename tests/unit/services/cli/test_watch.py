@@ -100,3 +100,13 @@ def test_the_last_fact_is_the_downtime():
     ended = {**MOVE, "status": "completed", "downtime_ms": 12, "progress": {"memory_total": 9}}
 
     assert "downtime 12 ms" == watch.facts(ended)
+
+
+def test_a_finished_move_says_why_it_is_not_confirmed():
+    """What it waits for comes before how long it was off."""
+    move = {**MOVE, "status": "finished", "cold": {"off_ms": 40}}
+
+    assert "off 40 ms while it was copied" == watch.facts(move)
+    assert "waiting: its guest is gone" == watch.facts(
+        {**move, "error_message": "its guest is gone"}
+    )

@@ -15,7 +15,8 @@ ENDS = set(steps.End)
 def outcomes(name: str) -> set[str]:
     """Give all that may follow a step."""
     row = steps.STEPS[name]
-    return {row.then, row.otherwise, *(to for (of, _), to in steps.UNLESS.items() if of == name)}
+    other = [*steps.UNLESS.items(), *steps.BECAUSE.items()]
+    return {row.then, row.otherwise, *(to for (of, _), to in other if of == name)}
 
 
 @pytest.mark.parametrize("name", steps.STEPS)
@@ -35,8 +36,7 @@ def test_every_step_can_lead_to_an_end(name):
 
 
 def test_the_hosts_know_every_step():
-    """And those that nobody waits for, which follow an end."""
-    assert steps.STEPS.keys() == resize.STEPS.keys() - resize.UNREPORTED
+    assert steps.STEPS.keys() == resize.STEPS.keys()
 
 
 def test_every_end_is_settled():
@@ -72,6 +72,7 @@ def test_what_is_left_out_is_asked_for_later():
         ("undo_resize", "host1", False),
         ("revert_resize", "host1", False),
         ("confirm_resize", "host1", True),
+        ("settle_resize", "host1", True),
         ("restore_instance", "host2", False),
     ],
 )
@@ -84,7 +85,7 @@ def test_step_is_left_out_unless_its_host_does_the_next(name, destination, expec
 
 def test_only_tidying_is_left_out_when_a_host_is_gone():
     """Nothing is left out that brings a guest back, or copies it."""
-    assert {"undo_resize", "confirm_resize", "revert_resize"} == {
+    assert {"undo_resize", "confirm_resize", "settle_resize", "revert_resize"} == {
         name for name, row in steps.STEPS.items() if row.skip
     }
 
@@ -102,6 +103,19 @@ def test_only_tidying_is_left_out_when_a_host_is_gone():
 )
 def test_how_a_step_ended_decides_what_follows(name, code, then):
     assert then == steps.follows(name, code)
+
+
+@pytest.mark.parametrize(
+    ("because", "then"),
+    [
+        (None, "restore_instance"),
+        ("hypervisor_error", "restore_instance"),
+        (errors.CopyPathClosed.code, steps.End.NEXT_HOST),
+    ],
+)
+def test_why_a_move_is_undone_decides_what_follows(because, then):
+    """A guest that was not touched has nothing to be brought back."""
+    assert then == steps.follows("undo_resize", None, because)
 
 
 @pytest.mark.parametrize(
