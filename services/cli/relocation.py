@@ -145,15 +145,18 @@ def _begin(
         "POST", f"/servers/{server['id']}/action", {action: order}, version=api.NEWEST
     )
     uuid = moves.begun(answer) or moves.newest(client, server)
+    name = server["name"]
+    decide = f"decide with: whimbrel server confirm {name} | whimbrel server revert {name}"
     if not chosen.wait:
         asked.note(f"watch it with: whimbrel migration watch {uuid}")
+        if keep:
+            asked.note(f"once it is finished, {decide}")
         return command.shown(ENDED, find.migration(client, uuid))
     move = watch.follow(client, uuid, asked.app.stderr, frozenset({FINISHED} if keep else ()))
     if move["status"] not in WELL:
-        raise failures.Failure(f"{server['name']} did not move: {watch.reasons(move)}")
+        raise failures.Failure(f"{name} did not move: {watch.reasons(move)}")
     if move["status"] == FINISHED:
-        name = server["name"]
-        asked.note(f"decide with: whimbrel server confirm {name} | whimbrel server revert {name}")
+        asked.note(decide)
     return command.shown(ENDED, move)
 
 

@@ -98,7 +98,14 @@ def test_order_says_no_more_than_was_typed(tern, api, whimbrel, words, body):
 
     assert [body] == ordered(api)
     assert {"compute 2.96"} == {asked.version for asked in api.of("POST")}
-    assert (f"{MOVE}\n", f"watch it with: whimbrel migration watch {MOVE}\n") == typed[1:]
+    watch = f"watch it with: whimbrel migration watch {MOVE}\n"
+    decide = (
+        "once it is finished, decide with: "
+        "whimbrel server confirm tern | whimbrel server revert tern\n"
+    )
+    (order,) = body.values()
+    confirms = order["whimbrel:confirm"]
+    assert (f"{MOVE}\n", watch if confirms else watch + decide) == typed[1:]
 
 
 def test_migration_is_watched_until_it_is_confirmed(tern, api, whimbrel):
