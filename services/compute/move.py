@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import logging
 from typing import TYPE_CHECKING
 
 from common import errors
 from common import states
 from services.compute import far
-from services.compute import journal
 from services.compute import link
 from services.compute import recovery
+from services.compute import row
+from services.compute import standing
 from services.compute import steering
 from services.compute.virt.driver import JobEnd
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-# What must be left of a lease, for all that hosts' clocks differ.
-SPARE = datetime.timedelta(seconds=10)
 POLL = 0.25  # seconds between looks at the hypervisor's job, unless it tells something
 # How a job ended that an earlier process has seen end well.
 ARRIVED = JobEnd(gone=True, cancelled=False, reason="", downtime_ms=None, job_ms=None)
@@ -46,15 +44,18 @@ class Move:
         self._deps = deps
         self.context = context
         self._instance = instance
-        self._migration = migration
         self._destination = deps.peer(str(migration.destination))
-        self._journal = journal.Journal(deps.clock, migration)
+        self._row = row.Row(deps, context, migration)
+        self._journal = self._row.journal
         self._aborted: str | None = None
         self._steering: steering.Steering | None = None
         self._link = link.Link(deps, instance, migration)
+        self._standing = standing.Standing(self._row)
         self._post_copy = False
-        self._stands: str | None = None  # why the guest waits in a broken post-copy
-        self._stood_at: int | None = None  # bytes that were over then
+
+    @property
+    def _migration(self) -> objects.Migration:
+        return self._row.now
 
     def drive(self) -> None:
         """Go from preparing to a terminal status, whatever goes wrong."""
@@ -96,7 +97,7 @@ class Move:
     def change(self, policy: objects.MigrationPolicy) -> None:
         """Go on by another policy; a move that stands still takes it when it goes on."""
         steered = self._steered()
-        if self._stands is None:
+        if not self._standing.waits:
             steered.change(policy)
             return
         with contextlib.suppress(errors.WrongState, errors.HypervisorError):
@@ -113,7 +114,7 @@ class Move:
     def _go(self) -> None:
         """Begin at the beginning, or where an earlier process of this host has left off."""
         status = states.Move(self._migration.status)
-        if status == states.Move.PREPARING and (self._leased() or not self._begun()):
+        if status == states.Move.PREPARING and (self._row.leased() or not self._begun()):
             self._first()
             return
         LOG.info("migration %s: taken up again while %s", self._migration.uuid, status)
@@ -125,11 +126,6 @@ class Move:
             self._hand_over(ARRIVED)
             return
         self._steer()
-
-    def _leased(self) -> bool:
-        """Tell whether the lease of the order to begin lasts for a while yet."""
-        until = self._migration.lease_until
-        return until is not None and until - self._deps.clock.now() > SPARE
 
     def _begun(self) -> bool:
         """Tell whether an earlier process has begun the job, and ended before it was heard."""
@@ -194,7 +190,7 @@ class Move:
             self._undo(refusal, "pre_live_migration", str(self._migration.destination), None)
             return False
         self._journal.ended("pre_live_migration")
-        self._migration = self._migration.replace(data=data)
+        self._row.agree(data)
         return True
 
     def _begin(self) -> None:
@@ -202,11 +198,11 @@ class Move:
 
         While the lease lasts nobody decides about it but this host: nothing is waited for.
         """
-        if self._leased():
-            self._tell_soon(states.Move.RUNNING, {states.Move.PREPARING})
+        if self._row.leased():
+            self._row.tell_soon(states.Move.RUNNING, {states.Move.PREPARING})
             return
         try:
-            self._tell(states.Move.RUNNING, {states.Move.PREPARING})
+            self._row.tell(states.Move.RUNNING, {states.Move.PREPARING})
         except errors.StaleWrite:
             self._roll_back()
             raise
@@ -245,7 +241,8 @@ class Move:
             self._deps.reporter.post(progress)
             if progress.post_copy and not self._post_copy:
                 self._switched()
-            self._goes_on(progress)
+            if self._standing.goes_on(progress):
+                self._go_on()
         if self._aborted is not None and not self._post_copy:
             self._stop_job()
         elif progress is not None:
@@ -255,7 +252,7 @@ class Move:
         """Report that the guest runs at the destination while its memory still comes."""
         self._post_copy = True
         self._link.let_be()
-        self._tell(states.Move.POSTCOPY, {states.Move.RUNNING, states.Move.POSTCOPY})
+        self._row.tell(states.Move.POSTCOPY, {states.Move.RUNNING, states.Move.POSTCOPY})
 
     def _look(self) -> objects.MigrationProgress | None:
         """Ask how far the job is; whatever a look says, only the job's own end decides."""
@@ -278,7 +275,7 @@ class Move:
         self._link.let_be()
         mending = recovery.Recovery(self._deps, self.context, self._instance, self._migration)
         while ended.broken:
-            self._stand(ended.reason)
+            self._standing.stand(ended.reason)
             mending.wait()
             ended = self._try(mending)
         self._journal.ended("recover_post_copy")
@@ -287,52 +284,26 @@ class Move:
 
     def _try(self, mending: recovery.Recovery) -> JobEnd:
         """Try once to go on, by the policy as it is now."""
-        self._stood_at = None
         try:
             return self._follow(mending.begin(self._steered().policy))
         except (errors.HypervisorError, errors.WrongState) as still:
             return BROKEN._replace(reason=still.message)
 
-    def _stand(self, reason: str) -> None:
-        """Report that the guest waits, and why; once for each reason."""
-        if reason == self._stands:
-            return
-        self._stands = reason
-        LOG.warning("migration %s: the guest waits: %s", self._migration.uuid, reason)
-        self._tell(
-            states.Move.POSTCOPY,
-            {states.Move.RUNNING, states.Move.POSTCOPY},
-            error_code=errors.LinkLost.code,
-            error_message=f"the link between {self._link.name} broke in post-copy ({reason}); "
-            "the guest waits, and goes on as soon as the link is back",
-        )
-
-    def _goes_on(self, progress: objects.MigrationProgress) -> None:
-        """Take the reason back once memory goes over again."""
-        if self._stands is None:
-            return
-        if self._stood_at is None:
-            self._stood_at = progress.memory_processed
-        if progress.memory_processed > self._stood_at:
-            LOG.info("migration %s: the guest goes on", self._migration.uuid)
-            self._stands = None
-            # The old stream, where it lives again, still has the limit that it began with.
-            with contextlib.suppress(errors.WrongState, errors.HypervisorError):
-                self._steered().apply()
-            self._tell(
-                states.Move.POSTCOPY, {states.Move.POSTCOPY}, error_code="", error_message=""
-            )
+    def _go_on(self) -> None:
+        """Tell the old stream, where it lives again: it still has the limit that it began with."""
+        with contextlib.suppress(errors.WrongState, errors.HypervisorError):
+            self._steered().apply()
 
     def _hand_over(self, ended: JobEnd) -> None:
         """See the guest run at the destination, clean up here, and report."""
         self._journal.ended("migrate")
         destination = str(self._migration.destination)
         self._journal.begin("post_live_migration_at_destination", destination)
-        self._tell_soon(states.Move.POST_MIGRATING, {states.Move.RUNNING, states.Move.POSTCOPY})
+        self._row.tell_soon(states.Move.POST_MIGRATING, {states.Move.RUNNING, states.Move.POSTCOPY})
         power = far.finish(self._destination, self.context, self._instance, self._migration)
         self._journal.ended("post_live_migration_at_destination")
         self._leave()
-        self._tell(
+        self._row.tell(
             states.Move.COMPLETED,
             {states.Move.POST_MIGRATING},
             power_state=power,
@@ -353,7 +324,7 @@ class Move:
             self._journal.failed(step, error)
         self._roll_back()
         cancelled = isinstance(error, errors.MoveAborted)
-        self._tell(
+        self._row.tell(
             states.Move.CANCELLED if cancelled else states.Move.FAILED,
             {states.Move.PREPARING, states.Move.RUNNING},
             error_code=error.code,
@@ -376,7 +347,7 @@ class Move:
     def _stuck(self, error: errors.Error) -> None:
         """Nobody can say where the guest is: change nothing and call a person."""
         step = self._journal.failed_at(error)
-        self._tell(
+        self._row.tell(
             states.Move.ERROR,
             set(states.IN_SLOT),
             error_code=error.code,
@@ -384,16 +355,4 @@ class Move:
             f"{self._migration.destination} for the guest, and kill neither",
             failed_step=step.step if step else None,
             failed_host=step.host if step else self._migration.source,
-        )
-
-    def _tell_soon(self, status: states.Move, expected: set[states.Move]) -> None:
-        """Report a change that decides nothing, with the next progress or the next report."""
-        report = self._journal.report(status, expected, self._deps.conf.host)
-        self._deps.reporter.soon(report)
-        self._migration = self._migration.replace(status=status)
-
-    def _tell(self, status: states.Move, expected: set[states.Move], **facts: object) -> None:
-        report = self._journal.report(status, expected, self._deps.conf.host, **facts)
-        self._migration = self._deps.reporter.move(self.context, report).replace(
-            data=self._migration.data
         )
