@@ -74,7 +74,7 @@ class Journal:
             self.ended(step)
 
     def decided(
-        self, action: str, reason: str, inputs: Mapping[str, float]
+        self, action: str, reason: str, inputs: Mapping[str, object]
     ) -> objects.MigrationStep:
         """Write down a decision about the running job, with the numbers behind it."""
         self._decisions += 1

@@ -243,7 +243,8 @@ class Move:
                 self._switched()
             if self._standing.goes_on(progress):
                 self._go_on()
-        if self._aborted is not None and not self._post_copy:
+        if (self._aborted or self._steered().given_up) and not self._post_copy:
+            self._link.hurry()
             self._stop_job()
         elif progress is not None:
             self._steered().observe(progress, elapsed)

@@ -17,6 +17,7 @@ from services.compute.convergence.sample import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Mapping
 
     from common import objects
     from services.compute.deps import Deps
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 MIB = 1 << 20
+# What a driver raises whose hypervisor does not take an order now.
+REFUSALS = (errors.WrongState, errors.HypervisorError, errors.GuestNotFound)
+REFUSED = "refused"  # how an order that was not taken is journaled
 
 
 class Steering:
@@ -63,7 +67,8 @@ class Steering:
 
     def begin(self) -> None:
         """Note with what downtime the job is about to start."""
-        self._note(self._engine.begin())
+        first = self._engine.begin()
+        self._note(first.action, first.reason, first.inputs)
 
     def observe(self, progress: objects.MigrationProgress, elapsed: float) -> None:
         """Take a look at the job in, and do what follows from it."""
@@ -83,15 +88,19 @@ class Steering:
         for decision in self._engine.observe(self._last):
             self.do(decision)
 
-    def force(self) -> Decision:
-        """Make the move end, as an operator asked; WrongState when there is nothing to force."""
+    def force(self) -> None:
+        """Make the move end, as an operator asked.
+
+        WrongState when there is nothing to force, or what the hypervisor said
+        when it did not take the order: then it may be asked for again.
+        """
         if self._last is None:
             raise errors.WrongState(
                 f"migration {self._uuid} copies nothing yet; try again in a second"
             )
-        decision = self._engine.force(self._last)
-        self.do(decision)
-        return decision
+        refusal = self.do(self._engine.force(self._last))
+        if refusal is not None:
+            raise refusal
 
     def change(self, policy: objects.MigrationPolicy) -> None:
         """Go on by another policy: its downtime and bandwidth hold at once.
@@ -110,33 +119,31 @@ class Steering:
         """Tell a job that stood still what the policy has become meanwhile."""
         self._native(self._deps.driver.set_bandwidth, self.policy.bandwidth)
 
-    def do(self, decision: Decision) -> None:
-        """Do what was decided; a job that ends in this moment needs it no more."""
-        self._note(decision)
+    def do(self, decision: Decision) -> errors.Error | None:
+        """Do what was decided, or else what follows from that; gives why nothing was done.
+
+        Whatever the hypervisor says to an order, its job goes on, and so do we.
+        """
+        self._note(decision.action, decision.reason, decision.inputs)
         try:
             ACTIONS[decision.action](self, decision)
-        except errors.WrongState as refusal:
-            self._refused(decision, refusal)
+        except REFUSALS as refusal:
+            return self._refused(decision, refusal)
+        return None
 
-    def _note(self, decision: Decision) -> None:
-        LOG.info(
-            "migration %s: %s: %s %s",
-            self._uuid,
-            decision.action,
-            decision.reason,
-            json.dumps(decision.inputs),
-        )
-        self._deps.reporter.note(
-            self._journal.decided(decision.action, decision.reason, decision.inputs)
-        )
+    def _note(self, action: str, reason: str, inputs: Mapping[str, object]) -> None:
+        LOG.info("migration %s: %s: %s %s", self._uuid, action, reason, json.dumps(inputs))
+        self._deps.reporter.note(self._journal.decided(action, reason, inputs))
 
-    def _refused(self, decision: Decision, refusal: errors.WrongState) -> None:
-        LOG.info("migration %s: not done: %s", self._uuid, refusal)
+    def _refused(self, decision: Decision, refusal: errors.Error) -> errors.Error | None:
+        """Say that an order was not taken, and do what the engine makes of it."""
+        words = f"{decision.action} was not done: {refusal.message}"
+        self._note(REFUSED, words, decision.inputs)
         if decision.action is not Action.POST_COPY or self._last is None:
-            return
+            self._engine.failed(decision, self._last.elapsed if self._last else 0.0)
+            return refusal
         instead = self._engine.refused(self._last, refusal.message)
-        if instead is not None:
-            self.do(instead)
+        return self.do(instead) if instead is not None else refusal
 
     def _native(self, act: Callable[..., None], *values: int) -> None:
         self._deps.threads.native(act, self._instance.uuid, *values)
@@ -152,8 +159,8 @@ class Steering:
     def pause(self, _decision: Decision) -> None:
         """Keep the guest from writing, until it has arrived: soon, so at full speed."""
         self._lift()
-        self._stands_still = True
         self._deps.threads.native(self._deps.driver.pause, self._instance)
+        self._stands_still = True
 
     def _lift(self) -> None:
         """Let a job that has a limit of bandwidth go as fast as it can."""
@@ -174,10 +181,9 @@ class Steering:
             self._limit(int(self.policy.bandwidth))
 
     def abort(self, decision: Decision) -> None:
-        """Give the move up."""
+        """Give the move up; from now on the order is repeated until the job has ended."""
         self.given_up = decision.reason
-        with contextlib.suppress(errors.HypervisorError):
-            self._native(self._deps.driver.abort)
+        self._native(self._deps.driver.abort)
 
 
 ACTIONS: dict[Action, Callable[[Steering, Decision], None]] = {

@@ -3,7 +3,8 @@
 What it promises, whatever the samples are:
 
 * the downtime that it asks for never falls, unless an operator changes the policy;
-* at most one of post-copy and abort is decided, and nothing after it;
+* at most one of post-copy and abort is decided, and nothing after it, unless
+  the order could not be given: then it is decided again;
 * post-copy is never decided when the policy says never, while the guest
   stands still, or when it would not be over before the last moment;
 * abort is decided only when a timeout has passed.
@@ -21,6 +22,7 @@ from services.compute.convergence.sample import Decision
 from services.compute.convergence.sample import Sample
 
 MIB = 1 << 20
+AGAIN = 2.0  # seconds after which an order that could not be given is decided again
 NEAR = 1.5  # so many times the allowed downtime is near enough to wait for luck (KubeVirt)
 
 
@@ -37,6 +39,7 @@ class Engine:
         self._rate = stall.Rate()
         self._ended: Action | None = None
         self._pushed = False  # made to stand still, by us
+        self._quiet = 0.0  # nothing is decided before this second
 
     @property
     def budget(self) -> float | None:
@@ -57,6 +60,8 @@ class Engine:
             return []
         self._rate.add(sample.rate)
         began = self._stall.see(sample.elapsed, sample.iteration, sample.remaining)
+        if sample.elapsed < self._quiet:
+            return []
         due = self._overdue(sample)
         if due:
             return due
@@ -81,6 +86,19 @@ class Engine:
         if refusal is None:
             return self._decide(Action.POST_COPY, "forced by an operator", sample)
         return self._decide(Action.PAUSE, f"forced by an operator; {refusal}", sample)
+
+    def failed(self, decision: Decision, elapsed: float) -> None:
+        """Take a decision back whose order could not be given: it is taken again, in a moment.
+
+        An abort stands: whoever ordered it repeats it until the move ends.
+        """
+        self._quiet = elapsed + AGAIN
+        if decision.action is Action.SET_DOWNTIME:
+            self._ladder.step_back()
+        elif decision.action is Action.PAUSE:
+            self._pushed = False
+        elif decision.action is Action.POST_COPY:
+            self._ended = None
 
     def refused(self, sample: Sample, why: str) -> Decision | None:
         """Decide what follows when the hypervisor refused the post-copy decided before.

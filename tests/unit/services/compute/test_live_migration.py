@@ -306,3 +306,73 @@ def test_abort_of_what_does_not_go_on_is_refused(make):
     """The sentence names the move."""
     with pytest.raises(errors.WrongState, match="m is not going on"):
         make().outgoing.find("m")
+
+
+BUSY = errors.HypervisorError("cannot acquire state change lock")
+
+
+def busy(make, **policy):
+    """Give a move whose guest writes so much that it ends by a push only."""
+    stage = make(memory_mb=2000, completion_timeout=3, ladder=[100, 150], **policy)
+    stage.world.host("host1").guests[stage.server.uuid].dirty_mib = 1100.0
+    return stage
+
+
+def decided(stage):
+    """Give every decision that was told, in order, each once."""
+    told = {
+        (step.step, step.attempt): step.details
+        for report in stage.conductor.reports
+        for step in report.steps
+        if step.step.startswith("decide_")
+    }
+    return [(name.removeprefix("decide_"), details) for (name, _attempt), details in told.items()]
+
+
+@pytest.mark.parametrize(
+    ("order", "push"),
+    [("set_downtime", "post-copy"), ("post_copy", "post-copy"), ("pause", "pause")],
+)
+def test_order_that_the_hypervisor_does_not_take_ends_no_move(make, order, push):
+    """A lock that was not free, a QMP error: the guest goes on moving, and so does the move."""
+    stage = busy(make, on_timeout=push, post_copy="on-timeout", allow_paused=True)
+    stage.world.plant("host1", order, BUSY)
+
+    stage.start()
+
+    assert states.Move.COMPLETED == stage.over()
+    assert ["host2"] == stage.world.running(stage.server.uuid)
+    (refused,) = [details for name, details in decided(stage) if name == "refused"]
+    assert BUSY.message in refused
+
+
+def test_timeouts_abort_is_repeated(make):
+    """A hypervisor that did not take the first order gets it again until the job has ended."""
+    stage = make(memory_mb=20_000, completion_timeout=1, on_timeout="abort")
+    stage.world.plant("host1", "abort", BUSY)
+
+    stage.start()
+
+    assert states.Move.CANCELLED == stage.over()
+    assert "not finished within 1 s" in stage.conductor.reports[-1].error_message
+    assert ["host1"] == stage.world.running(stage.server.uuid)
+
+
+def test_force_that_fails_may_be_repeated(make):
+    """Its operator hears why nothing was done, and the second order is taken."""
+    stage = busy(make, allow_paused=True)
+    stage.world.plant("host1", "pause", BUSY)
+    stage.start()
+
+    def force():
+        try:
+            stage.outgoing.find("m").force()
+        except errors.WrongState:
+            return False
+        return True
+
+    with pytest.raises(errors.HypervisorError, match="state change lock"):
+        waiting.until(force, "it copies")
+    waiting.until(force, "it is forced")
+
+    assert states.Move.COMPLETED == stage.over()

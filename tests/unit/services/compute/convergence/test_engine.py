@@ -350,6 +350,26 @@ def test_refused_post_copy_falls_back():
     assert [Action.ABORT] == actions(left.observe(sample(500)))
 
 
+@pytest.mark.parametrize(
+    ("preset", "expected"),
+    [("gentle", Action.SET_DOWNTIME), ("huge-vm", Action.PAUSE)],
+)
+def test_order_that_failed_is_decided_again_in_a_moment(preset, expected):
+    """As if it had not been decided: with the same value, after a pause."""
+    tested = engine.Engine(policy(preset, completion_timeout=60), 8 * GIB)
+    at = 61 if expected is Action.PAUSE else 10
+    for seen in range(1, 4):
+        tested.observe(sample(seen, seen))
+    (first,) = tested.observe(sample(at, 4 if expected is Action.SET_DOWNTIME else 3))
+
+    tested.failed(first, at)
+    soon = tested.observe(sample(at + engine.AGAIN / 2, 4))
+    again = tested.observe(sample(at + engine.AGAIN, 4))
+
+    assert [] == soon
+    assert [(expected, first.value)] == [(each.action, each.value) for each in again]
+
+
 def test_operator_changes_the_downtime_at_once():
     """Also down: a person may."""
     wanted = policy()
