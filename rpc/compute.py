@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from rpc import interface
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from common import objects
     from common.context import Context
 
@@ -93,11 +95,17 @@ class Compute(interface.Interface):
 
     @interface.cast(since="1.0")
     def live_migration(
-        self, context: Context, instance: objects.Instance, migration: objects.Migration
+        self,
+        context: Context,
+        instance: objects.Instance,
+        migration: objects.Migration,
+        written: Sequence[objects.MigrationStep] = (),
     ) -> None:
         """Move the guest from here to migration.destination; its slot is held already.
 
-        A repeat for a move that is already going on here changes nothing.
+        A repeat for a move that is already going on here changes nothing; it
+        has what is `written` in the move's journal, for a process that takes
+        the move up from one that has ended.
         """
 
     @interface.call(since="1.0", timeout=60)

@@ -17,6 +17,8 @@ from services.compute import steering
 from services.compute.virt.driver import JobEnd
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from common import objects
     from common.context import Context
     from services.compute.concurrency import Job
@@ -39,13 +41,14 @@ class Move:
         context: Context,
         instance: objects.Instance,
         migration: objects.Migration,
+        written: Sequence[objects.MigrationStep] = (),
     ) -> None:
-        """Stand at its source with a slot held; drive() begins it."""
+        """Stand at its source with a slot held; drive() begins it, or goes on with it."""
         self._deps = deps
         self.context = context
         self._instance = instance
         self._destination = deps.peer(str(migration.destination))
-        self._row = row.Row(deps, context, migration)
+        self._row = row.Row(deps, context, migration, written)
         self._journal = self._row.journal
         self._aborted: str | None = None
         self._steering: steering.Steering | None = None
@@ -118,13 +121,14 @@ class Move:
             self._first()
             return
         LOG.info("migration %s: taken up again while %s", self._migration.uuid, status)
-        self._journal.begun("migrate", self._migration.source)
-        if status == states.Move.POSTCOPY:
-            self._post_copy = True
-            self._link.let_be()
         if status == states.Move.POST_MIGRATING:
             self._hand_over(ARRIVED)
             return
+        if status == states.Move.POSTCOPY:
+            self._post_copy = True
+            self._link.let_be()
+        if not self._journal.is_open(standing.RECOVERY):
+            self._journal.begin("migrate", self._migration.source)
         self._steer()
 
     def _begun(self) -> bool:
@@ -158,6 +162,7 @@ class Move:
     def _end(self, ended: JobEnd) -> None:
         if ended.broken:
             ended = self._recover(ended)
+        self._standing.mend()
         if ended.gone:
             self._hand_over(ended)
             return
@@ -270,8 +275,6 @@ class Move:
 
     def _recover(self, ended: JobEnd) -> JobEnd:
         """Mend a post-copy whose link broke: the guest waits, and going on is all that helps."""
-        self._journal.failed("migrate", errors.LinkLost(ended.reason))
-        self._journal.begin("recover_post_copy", self._migration.source)
         self._post_copy = True
         self._link.let_be()
         mending = recovery.Recovery(self._deps, self.context, self._instance, self._migration)
@@ -279,8 +282,6 @@ class Move:
             self._standing.stand(ended.reason)
             mending.wait()
             ended = self._try(mending)
-        self._journal.ended("recover_post_copy")
-        self._journal.begin("migrate", self._migration.source)
         return ended
 
     def _try(self, mending: recovery.Recovery) -> JobEnd:
@@ -297,7 +298,8 @@ class Move:
 
     def _hand_over(self, ended: JobEnd) -> None:
         """See the guest run at the destination, clean up here, and report."""
-        self._journal.ended("migrate")
+        if self._journal.is_open("migrate"):
+            self._journal.ended("migrate")
         destination = str(self._migration.destination)
         self._journal.begin("post_live_migration_at_destination", destination)
         self._row.tell_soon(states.Move.POST_MIGRATING, {states.Move.RUNNING, states.Move.POSTCOPY})

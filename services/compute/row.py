@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from services.compute import journal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from common import objects
     from common import states
     from common.context import Context
@@ -20,12 +22,18 @@ SPARE = datetime.timedelta(seconds=10)
 class Row:
     """One move's row, with the journal that goes along with each change of it."""
 
-    def __init__(self, deps: Deps, context: Context, migration: objects.Migration) -> None:
-        """Begin with the row as the conductor has sent it."""
+    def __init__(
+        self,
+        deps: Deps,
+        context: Context,
+        migration: objects.Migration,
+        written: Sequence[objects.MigrationStep],
+    ) -> None:
+        """Begin with the row and the journal as the conductor has sent them."""
         self._deps = deps
         self._context = context
         self.now = migration
-        self.journal = journal.Journal(deps.clock, migration)
+        self.journal = journal.Journal(deps.clock, migration, written)
 
     def leased(self) -> bool:
         """Tell whether the lease of the order to begin lasts for a while yet."""

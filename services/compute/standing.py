@@ -14,14 +14,18 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
+MOVE = "migrate"
+RECOVERY = "recover_post_copy"
+
 
 class Standing:
     """Whether the guest of one move waits for its memory, and why."""
 
     def __init__(self, row: Row) -> None:
-        """Begin with a guest that does not wait."""
+        """Begin with a guest that waits only if its row says so."""
         self._row = row
-        self._why: str | None = None
+        waits = row.now.error_code == errors.LinkLost.code
+        self._why: str | None = row.now.error_message if waits else None
         self._at: int | None = None  # bytes that were over when it was seen first
 
     @property
@@ -32,10 +36,11 @@ class Standing:
     def stand(self, reason: str) -> None:
         """Report that the guest waits, and why; once for each reason."""
         self._at = None
+        move = self._row.now
+        self._break(move.source, reason)
         if reason == self._why:
             return
         self._why = reason
-        move = self._row.now
         LOG.warning("migration %s: the guest waits: %s", move.uuid, reason)
         self._row.tell(
             states.Move.POSTCOPY,
@@ -55,7 +60,21 @@ class Standing:
             return False
         LOG.info("migration %s: the guest goes on", self._row.now.uuid)
         self._why = None
+        self.mend()
         self._row.tell(
             states.Move.POSTCOPY, {states.Move.POSTCOPY}, error_code="", error_message=""
         )
         return True
+
+    def mend(self) -> None:
+        """End the recovery that is going on, if one is: the move is under way again."""
+        journal = self._row.journal
+        if journal.is_open(RECOVERY):
+            journal.ended(RECOVERY)
+            journal.begin(MOVE, self._row.now.source)
+
+    def _break(self, source: str, reason: str) -> None:
+        journal = self._row.journal
+        if journal.is_open(MOVE):
+            journal.failed(MOVE, errors.LinkLost(reason))
+        journal.begin(RECOVERY, source)
