@@ -157,6 +157,8 @@ class Move:
         self._steering = steered
         if begins:
             steered.begin()
+        else:
+            steered.resume(self._journal.since("migrate"))
         self._end(self._run(steered))
 
     def _end(self, ended: JobEnd) -> None:
@@ -172,12 +174,12 @@ class Move:
         self._undo(why, "migrate", self._migration.source, ended)
 
     def _let_go_on(self) -> None:
-        """Let a guest that was made to stand still for its move go on here, where it stayed."""
-        driver, threads = self._deps.driver, self._deps.threads
-        guest = threads.native(driver.guest, self._instance.uuid)
-        paused = guest is not None and guest.power == states.Power.PAUSED
-        if paused and self._instance.vm_state == states.Vm.ACTIVE:
-            threads.native(driver.unpause, self._instance)
+        """Let a guest that was made to stand still go on; one that cannot is for a person."""
+        try:
+            self._steered().release()
+        except errors.Error as still:
+            self._journal.begin("let_go_on", self._migration.source)
+            self._journal.failed("let_go_on", still)
 
     def _stop_job(self) -> None:
         # The job may be a moment away from its begin or its end: _watch tries again.
@@ -247,7 +249,8 @@ class Move:
             if progress.post_copy and not self._post_copy:
                 self._switched()
             if self._standing.goes_on(progress):
-                self._go_on()
+                # The old stream, where it lives again, still has the limit that it began with.
+                self._steered().apply()
         if (self._aborted or self._steered().given_up) and not self._post_copy:
             self._link.hurry()
             self._stop_job()
@@ -290,11 +293,6 @@ class Move:
             return self._follow(mending.begin(self._steered().policy))
         except (errors.HypervisorError, errors.WrongState) as still:
             return BROKEN._replace(reason=still.message)
-
-    def _go_on(self) -> None:
-        """Tell the old stream, where it lives again: it still has the limit that it began with."""
-        with contextlib.suppress(errors.WrongState, errors.HypervisorError):
-            self._steered().apply()
 
     def _hand_over(self, ended: JobEnd) -> None:
         """See the guest run at the destination, clean up here, and report."""

@@ -54,6 +54,10 @@ class Engine:
             Action.SET_DOWNTIME, f"the move begins with {first} ms", {"downtime_ms": first}, first
         )
 
+    def resume(self) -> None:
+        """Take over a move whose guest stands still already, made to by an earlier process."""
+        self._pushed = True
+
     def observe(self, sample: Sample) -> list[Decision]:
         """Take one sample in; gives what to do now, in this order, mostly nothing."""
         if self._ended or sample.in_postcopy:
