@@ -81,7 +81,7 @@ class Link:
     def answers(self) -> bool:
         """Tell whether the destination can be reached now."""
         data = self._migration.data
-        return data is None or self._deps.threads.native(self._deps.driver.reaches, data)
+        return data is None or self._deps.threads.alone(self._deps.driver.reaches, data)
 
     @property
     def _name(self) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from common import objects
     from common.context import Context
+    from services.compute.concurrency import Bell
     from services.compute.concurrency import Job
     from services.compute.deps import Deps
 
@@ -228,16 +229,22 @@ class Move:
         return self._migration.data
 
     def _follow(self, job: Job[JobEnd]) -> JobEnd:
-        started = self._deps.clock.monotonic()
-        while not job.wait(0):
-            self._news()
-            if not job.wait(0):
-                self._watch(self._deps.clock.monotonic() - started)
+        """Watch a job until it has ended: at once when it tells something, and now and then."""
+        threads, clock = self._deps.threads, self._deps.clock
+        bell, started = threads.bell(), clock.monotonic()
+        threads.start(self._listen, job, bell)
+        with contextlib.closing(bell):
+            while not job.wait(0):
+                bell.wait(POLL)
+                if not job.wait(0):
+                    self._watch(clock.monotonic() - started)
         return job.result()
 
-    def _news(self) -> None:
-        """Wait for what the hypervisor tells of the job, a moment at most."""
-        self._deps.threads.native(self._deps.driver.wait_job, self._instance.uuid, POLL)
+    def _listen(self, job: Job[JobEnd], bell: Bell) -> None:
+        """Ring for what the hypervisor tells of the job, in a native thread, until it is over."""
+        while not job.over:
+            if self._deps.driver.wait_job(self._instance.uuid, POLL):
+                bell.ring()
 
     def _watch(self, elapsed: float) -> None:
         progress = self._look()

@@ -323,7 +323,8 @@ class Driver(cold.ColdMoves):
 
         It tells that it ended, began a pass over the memory, switched to
         post-copy, or broke; which of these, job() and migrate() say. News
-        that came since the last call is given at once. For one waiter.
+        that came since the last call is given at once. For one waiter, in a
+        native thread of its own.
         """
 
     @abc.abstractmethod

@@ -4,6 +4,7 @@ What all services make of it together is in tests/functional.
 """
 
 import datetime
+from concurrent import futures
 from typing import cast
 
 import pytest
@@ -88,7 +89,7 @@ class Bus:
 class Stage:
     """A guest on host1 that is to go to host2, and who is asked about it."""
 
-    def __init__(self, tmp_path, memory_mb=64, **policy) -> None:
+    def __init__(self, tmp_path, memory_mb=64, threads=None, **policy) -> None:
         self.world = worlds.World(clock.SystemClock())
         conf = {
             host: load.private(
@@ -115,13 +116,14 @@ class Stage:
         )
         self.conductor = Conductor(self.migration)
         self.peer = Peer(drivers["host2"])
+        self.reporter = Reporter("host1", cast("conductor.Conductor", self.conductor))
         self.outgoing = live_migration.Outgoing(
             Deps(
                 conf["host1"],
                 drivers["host1"],
                 cache.Cache(conf["host1"]),
-                concurrency.plain(),
-                Reporter("host1", cast("conductor.Conductor", self.conductor)),
+                threads or concurrency.plain(),
+                self.reporter,
                 cast("bus.Bus", Bus(self.peer)),
                 clock.SystemClock(),
             )
@@ -134,6 +136,10 @@ class Stage:
 
     def start(self):
         self.outgoing.start(context.admin(), self.server, self.migration)
+
+    def copies(self):
+        """Tell whether the source has seen how far the move is."""
+        return self.reporter.arrived("m") is not None
 
     def over(self):
         """Wait until the source has forgotten the move."""
@@ -376,3 +382,20 @@ def test_force_that_fails_may_be_repeated(make):
     waiting.until(force, "it is forced")
 
     assert states.Move.COMPLETED == stage.over()
+
+
+def test_more_moves_than_native_threads(make):
+    """Each brings its own: looks and orders of all go on in a pool of two."""
+    with futures.ThreadPoolExecutor(2) as pool:
+        plain = concurrency.plain()
+        threads = concurrency.Threads(
+            lambda act, *args: pool.submit(act, *args).result(), plain.alone, concurrency.Bell
+        )
+        stages_ = [make(memory_mb=20_000, threads=threads) for _ in range(6)]
+        for stage in stages_:
+            stage.start()
+        for stage in stages_:
+            waiting.until(stage.copies, "it is looked at")
+            stage.outgoing.find("m").abort("aborted by a user")
+
+        assert 6 * [states.Move.CANCELLED] == [stage.over() for stage in stages_]
