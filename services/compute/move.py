@@ -284,9 +284,17 @@ class Move:
             return None
 
     def _recover(self, ended: JobEnd) -> JobEnd:
-        """Mend a post-copy whose link broke: the guest waits, and going on is all that helps."""
+        """Mend a post-copy whose link broke: the guest waits, and going on is all that helps.
+
+        LinkLost where these hypervisors cannot: nobody but a person can help then.
+        """
         self._post_copy = True
         self._link.let_be()
+        if not self._steered().recovers:
+            raise errors.LinkLost(
+                f"the link between {self._link.name} broke in post-copy ({ended.reason}), and "
+                "libvirt or QEMU on one of them is too old to go on over a new one"
+            )
         mending = recovery.Recovery(self._deps, self.context, self._instance, self._migration)
         while ended.broken:
             self._standing.stand(ended.reason)

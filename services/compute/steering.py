@@ -62,6 +62,7 @@ class Steering:
             raise errors.CheckFailed(terms.refusal)
         self._left_out = (terms.notes, _changes(wanted, terms.policy))
         self.policy = terms.policy
+        self.recovers = terms.recovers
         self.given_up: str | None = None  # why the job was aborted
         self._lifted = False  # the job has no limit of bandwidth, whatever the policy says
         self._before = 0.0  # seconds for which earlier processes have steered

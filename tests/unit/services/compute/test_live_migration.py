@@ -89,7 +89,7 @@ class Bus:
 class Stage:
     """A guest on host1 that is to go to host2, and who is asked about it."""
 
-    def __init__(self, tmp_path, memory_mb=64, threads=None, **policy) -> None:
+    def __init__(self, tmp_path, memory_mb=64, threads=None, kind=driver.Driver, **policy) -> None:
         self.world = worlds.World(clock.SystemClock())
         conf = {
             host: load.private(
@@ -101,7 +101,7 @@ class Stage:
             )
             for host in ("host1", "host2")
         }
-        drivers = {host: driver.Driver(conf[host], self.world) for host in conf}
+        drivers = {host: kind(conf[host], self.world) for host in conf}
         self.server = factories.instance(flavor=factories.flavor(memory_mb=memory_mb))
         drivers["host1"].build(self.server, FILES)
         data = objects.LibvirtLiveMigrateData(
@@ -399,3 +399,24 @@ def test_more_moves_than_native_threads(make):
             stage.outgoing.find("m").abort("aborted by a user")
 
         assert 6 * [states.Move.CANCELLED] == [stage.over() for stage in stages_]
+
+
+class Old(driver.Driver):
+    """A hypervisor that cannot go on with a post-copy whose link broke."""
+
+    def terms(self, instance, data, policy):
+        return super().terms(instance, data, policy)._replace(recovers=False)
+
+
+def test_broken_post_copy_that_cannot_be_mended_is_for_a_person(make):
+    """Nobody tries for ever, and nothing is touched."""
+    stage = make(memory_mb=20_000, kind=Old, post_copy="on-timeout")
+    stage.start()
+    waiting.until(stage.copies, "it copies")
+    stage.outgoing.find("m").force()
+    stage.world.cut.add("host2")
+
+    assert states.Move.ERROR == stage.over()
+    last = stage.conductor.reports[-1]
+    assert "too old to go on" in last.error_message
+    assert ("link_lost", "migrate") == (last.error_code, last.failed_step)
