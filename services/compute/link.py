@@ -57,6 +57,10 @@ class Link:
         if self._aborted_at is None:
             self._aborted_at = self._deps.clock.monotonic()
 
+    def relent(self) -> None:
+        """Expect nothing any more: the abort came too late."""
+        self._aborted_at = None
+
     def let_be(self) -> None:
         """Leave the streams alone from now on: the guest runs at the destination."""
         self._handed_over = True

@@ -14,6 +14,7 @@ from services.compute import recovery
 from services.compute import row
 from services.compute import standing
 from services.compute import steering
+from services.compute import stopping
 from services.compute.virt.driver import JobEnd
 
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ class Move:
         self._destination = deps.peer(str(migration.destination))
         self._row = row.Row(deps, context, migration, written)
         self._journal = self._row.journal
-        self._aborted: str | None = None
         self._steering: steering.Steering | None = None
         self._link = link.Link(deps, instance, migration)
+        self._stop = stopping.Stop(deps, instance.uuid, migration.uuid, self._link)
         self._standing = standing.Standing(self._row)
         self._post_copy = False
 
@@ -81,18 +82,17 @@ class Move:
     def abort(self, reason: str) -> None:
         """Stop the hypervisor's job; before it has begun, keep it from beginning.
 
-        WrongState in post-copy, when the guest runs at the destination already.
+        WrongState in post-copy, when the guest runs at the destination already,
+        and when the hypervisor says that it is too late.
         """
         if self._post_copy:
             raise errors.WrongState(
                 f"migration {self._migration.uuid} is in post-copy: the guest runs on "
                 f"{self._migration.destination} already, and only going on brings its memory there"
             )
-        self._aborted = reason
-        self._link.hurry()
+        self._stop.want(reason)
         if self._steering is not None:
-            # A hypervisor that waits for a dead stream answers late: who asked does not wait.
-            self._deps.threads.spawn(self._stop_job)
+            self._stop.order(copies=self._steering.copies)
 
     def force(self) -> None:
         """Make the running move end: by post-copy if its policy allows, else by a pause."""
@@ -143,8 +143,10 @@ class Move:
             return
         self._journal.begin("migrate", self._migration.source)
         self._begin()
-        if self._aborted is not None:
-            self._undo(errors.MoveAborted(self._aborted), "migrate", self._migration.source, None)
+        if self._stop.reason is not None:
+            self._undo(
+                errors.MoveAborted(self._stop.reason), "migrate", self._migration.source, None
+            )
             return
         self._steer(begins=True)
 
@@ -170,7 +172,7 @@ class Move:
             self._hand_over(ended)
             return
         self._let_go_on()
-        aborted = self._aborted or self._steered().given_up
+        aborted = self._stop.reason or self._steered().given_up
         why = self._link.explain(ended, aborted)
         self._undo(why, "migrate", self._migration.source, ended)
 
@@ -182,17 +184,12 @@ class Move:
             self._journal.begin("let_go_on", self._migration.source)
             self._journal.failed("let_go_on", still)
 
-    def _stop_job(self) -> None:
-        # The job may be a moment away from its begin or its end: _watch tries again.
-        with contextlib.suppress(errors.WrongState, errors.HypervisorError):
-            self._deps.threads.native(self._deps.driver.abort, self._instance.uuid)
-
     def _prepare(self) -> bool:
         """Have the destination make ready; the journal has this step already."""
         self._journal.begun("pre_live_migration", str(self._migration.destination))
         asked = far.Asked(self._destination, self.context, self._instance, self._migration)
         try:
-            data = far.prepare(asked, self._deps.threads, lambda: self._aborted)
+            data = far.prepare(asked, self._deps.threads, lambda: self._stop.reason)
         except errors.Error as refusal:
             self._link.blame(refusal)
             self._undo(refusal, "pre_live_migration", str(self._migration.destination), None)
@@ -258,9 +255,8 @@ class Move:
             if self._standing.goes_on(progress):
                 # The old stream, where it lives again, still has the limit that it began with.
                 self._steered().apply()
-        if (self._aborted or self._steered().given_up) and not self._post_copy:
-            self._link.hurry()
-            self._stop_job()
+        if (self._stop.reason or self._steered().given_up) and not self._post_copy:
+            self._stop.again()
         elif progress is not None:
             self._steered().observe(progress, elapsed)
 

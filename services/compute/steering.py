@@ -112,6 +112,11 @@ class Steering:
         for decision in self._engine.observe(self._last):
             self.do(decision)
 
+    @property
+    def copies(self) -> bool:
+        """Whether the job has been seen at work."""
+        return self._last is not None
+
     def force(self) -> None:
         """Make the move end, as an operator asked.
 

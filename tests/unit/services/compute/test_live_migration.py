@@ -101,7 +101,7 @@ class Stage:
             )
             for host in ("host1", "host2")
         }
-        drivers = {host: kind(conf[host], self.world) for host in conf}
+        self.drivers = drivers = {host: kind(conf[host], self.world) for host in conf}
         self.server = factories.instance(flavor=factories.flavor(memory_mb=memory_mb))
         drivers["host1"].build(self.server, FILES)
         data = objects.LibvirtLiveMigrateData(
@@ -420,3 +420,31 @@ def test_broken_post_copy_that_cannot_be_mended_is_for_a_person(make):
     last = stage.conductor.reports[-1]
     assert "too old to go on" in last.error_message
     assert ("link_lost", "migrate") == (last.error_code, last.failed_step)
+
+
+def test_abort_at_the_switch_says_that_it_is_too_late(make):
+    """The guest runs at its destination already, and the source has not looked since."""
+    stage = make(memory_mb=10_000, post_copy="on-timeout")
+    stage.start()
+    waiting.until(stage.copies, "it copies")
+    look = stage.world.hold("host1", "job")
+    assert look.begun.wait(stages.PATIENCE)
+    stage.drivers["host1"].post_copy(stage.server.uuid)
+
+    with pytest.raises(errors.WrongState, match=r"any more: .*in post-copy"):
+        stage.outgoing.find("m").abort("aborted by a user")
+    look.go.set()
+
+    assert states.Move.COMPLETED == stage.over()
+
+
+def test_abort_that_the_hypervisor_did_not_take_is_repeated(make):
+    """Its user need not ask again."""
+    stage = make(memory_mb=20_000)
+    stage.start()
+    waiting.until(stage.copies, "it copies")
+    stage.world.plant("host1", "abort", BUSY)
+
+    stage.outgoing.find("m").abort("aborted by a user")
+
+    assert states.Move.CANCELLED == stage.over()
