@@ -5,8 +5,9 @@ What it promises, whatever the samples are:
 * the downtime that it asks for never falls, unless an operator changes the policy;
 * at most one of post-copy and abort is decided, and nothing after it, unless
   the order could not be given: then it is decided again;
-* post-copy is never decided when the policy says never, while the guest
-  stands still, or when it would not be over before the last moment;
+* post-copy is never decided when the policy says never or while the guest
+  stands still; nor, before the timeout, when it would not be over by then, nor
+  at the timeout when it would not be over before the last moment;
 * abort is decided only when a timeout has passed.
 """
 
@@ -115,7 +116,8 @@ class Engine:
         self._rate.add(sample.rate)
         self._policy = self._policy.replace(post_copy="never")
         words = f"post-copy was refused: {why}"
-        if self._policy.allow_paused and not sample.paused and self._in_time(sample):
+        last = deadline.last(self._budget)
+        if self._policy.allow_paused and not sample.paused and self._in_time(sample, last):
             return self._decide(Action.PAUSE, words, sample)
         return self._abort(words, sample) if self._past(self._budget, sample) else None
 
@@ -152,7 +154,9 @@ class Engine:
             return [Decision(Action.SET_DOWNTIME, words, self._inputs(sample), value)]
         if self._policy.post_copy != "on-stall" or self._no_postcopy(sample) or sample.paused:
             return []
-        if not self._stall.is_low() or self._near(sample) or not self._in_time(sample):
+        if not self._stall.is_low() or self._near(sample):
+            return []
+        if not self._in_time(sample, self._budget):
             return []
         words = (
             f"no progress in {self._policy.stall_window} s, and {sample.remaining / MIB:.0f} MiB "
@@ -182,7 +186,7 @@ class Engine:
 
     def _push(self, words: str, sample: Sample) -> Decision:
         """Make an overdue move end: by post-copy, by standing still, or not at all."""
-        if not self._in_time(sample):
+        if not self._in_time(sample, deadline.last(self._budget)):
             return self._abort(f"{words}, and not to be ended in as long again", sample)
         if self._policy.on_timeout == "post-copy":
             refusal = self._no_postcopy(sample)
@@ -201,13 +205,12 @@ class Engine:
             return "post-copy cannot begin before memory is copied"
         return None
 
-    def _in_time(self, sample: Sample) -> bool:
-        """Whether the rest, with nothing more written before the switch, arrives in time."""
-        last = deadline.last(self._budget)
-        if last is None:
+    def _in_time(self, sample: Sample, limit: float | None) -> bool:
+        """Whether the rest, with nothing more written before the switch, is over by then."""
+        if limit is None:
             return self._rate.value > 0
         need = deadline.projected(self._left(sample), self._rate.value)
-        return need is not None and sample.elapsed + need <= last
+        return need is not None and sample.elapsed + need <= limit
 
     def _left(self, sample: Sample) -> int:
         began = self._stall.last.at if self._stall.last else None

@@ -114,7 +114,9 @@ def _fits(wanted, tested, seen, decision):
     assert not seen.paused
     assert seen.iteration > 0
     if tested.budget is not None:
-        assert seen.elapsed + decision.inputs["projected_s"] <= 2 * tested.budget + 0.001
+        late = seen.elapsed > tested.budget
+        limit = 2 * tested.budget if late else tested.budget
+        assert seen.elapsed + decision.inputs["projected_s"] <= limit + 0.001
     if wanted.post_copy == "on-timeout":
         assert seen.elapsed > tested.budget
 
@@ -233,6 +235,18 @@ def test_stalled_move_goes_into_post_copy():
     assert Action.POST_COPY == decision.action
     assert 10 == number  # the first with another 40 s before it, the whole copy left aside
     assert 1000 * MIB == decision.inputs["best_before"]
+
+
+@pytest.mark.parametrize(
+    ("budget", "expected"), [(59, []), (61, [Action.POST_COPY]), (0, [Action.POST_COPY])]
+)
+def test_stall_begins_no_post_copy_that_would_exceed_the_budget(budget, expected):
+    """The rest takes 10 s after 50: there is still the timeout, and what is done then."""
+    wanted = policy("must-finish", completion_timeout=budget, completion_timeout_per_gib=0)
+
+    decision, _ = stalled(wanted, [2000] + [1000] * 9)
+
+    assert expected == ([] if decision is None else [decision.action])
 
 
 def test_small_progress_is_no_progress():
