@@ -166,8 +166,11 @@ class Compute(interface.Interface):
     @interface.call(since="1.0", timeout=120, monitor=ALIVE)
     def post_live_migration_at_destination(
         self, context: Context, instance: objects.Instance, migration: objects.Migration
-    ) -> int:
-        """See the guest run here, make its domain permanent; gives its power state."""
+    ) -> objects.Arrival:
+        """See the guest run here, make its domain permanent; gives its power state.
+
+        And the numbers of the job, for a source that could not see its end.
+        """
 
     @interface.call(since="1.0", timeout=20)
     def rollback_live_migration_at_destination(

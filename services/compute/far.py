@@ -70,11 +70,8 @@ def finish(
     context: Context,
     instance: objects.Instance,
     migration: objects.Migration,
-) -> int:
-    """Have it take the guest over, without a broker or its hypervisor for a while, too.
-
-    Gives the power state.
-    """
+) -> objects.Arrival:
+    """Have it take the guest over, without a broker or its hypervisor for a while, too."""
     return peer.post_live_migration_at_destination(context, instance, migration)
 
 

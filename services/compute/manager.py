@@ -151,7 +151,7 @@ class Manager(compute.Compute):
 
     def post_live_migration_at_destination(
         self, context: Context, instance: objects.Instance, migration: objects.Migration
-    ) -> int:
+    ) -> objects.Arrival:
         """Take a guest over."""
         del context
         with self._changing():

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 POLL = 0.25  # seconds between looks at the hypervisor's job, unless it tells something
+SWITCH = "switch_to_post_copy"
 # How a job ended that an earlier process has seen end well.
 ARRIVED = JobEnd(gone=True, cancelled=False, reason="", downtime_ms=None, job_ms=None)
 BROKEN = ARRIVED._replace(gone=False, broken=True)
@@ -262,9 +263,16 @@ class Move:
 
     def _switched(self) -> None:
         """Report that the guest runs at the destination while its memory still comes."""
+        self._let_go()
+        self._row.tell(states.Move.POSTCOPY, {states.Move.RUNNING, states.Move.POSTCOPY})
+
+    def _let_go(self) -> None:
+        """Note that the guest runs at the destination: from now on nothing is undone."""
+        if not self._post_copy:
+            self._journal.begin(SWITCH, self._migration.source)
+            self._journal.ended(SWITCH)
         self._post_copy = True
         self._link.let_be()
-        self._row.tell(states.Move.POSTCOPY, {states.Move.RUNNING, states.Move.POSTCOPY})
 
     def _look(self) -> objects.MigrationProgress | None:
         """Ask how far the job is; whatever a look says, only the job's own end decides."""
@@ -284,8 +292,7 @@ class Move:
 
         LinkLost where these hypervisors cannot: nobody but a person can help then.
         """
-        self._post_copy = True
-        self._link.let_be()
+        self._let_go()
         if not self._steered().recovers:
             raise errors.LinkLost(
                 f"the link between {self._link.name} broke in post-copy ({ended.reason}), and "
@@ -312,16 +319,16 @@ class Move:
         destination = str(self._migration.destination)
         self._journal.begin("post_live_migration_at_destination", destination)
         self._row.tell_soon(states.Move.POST_MIGRATING, {states.Move.RUNNING, states.Move.POSTCOPY})
-        power = far.finish(self._destination, self.context, self._instance, self._migration)
+        arrival = far.finish(self._destination, self.context, self._instance, self._migration)
         self._journal.ended("post_live_migration_at_destination")
         self._leave()
         self._row.tell(
             states.Move.COMPLETED,
             {states.Move.POST_MIGRATING},
-            power_state=power,
+            power_state=arrival.power_state,
             progress=self._deps.reporter.arrived(self._migration.uuid),
-            downtime_ms=ended.downtime_ms,
-            job_ms=ended.job_ms,
+            downtime_ms=_either(ended.downtime_ms, arrival.downtime_ms),
+            job_ms=_either(ended.job_ms, arrival.job_ms),
         )
         LOG.info("migration %s: server %s is gone", self._migration.uuid, self._instance.uuid)
 
@@ -368,3 +375,8 @@ class Move:
             failed_step=step.step if step else None,
             failed_host=step.host if step else self._migration.source,
         )
+
+
+def _either(here: int | None, there: int | None) -> int | None:
+    """Take what the source has measured; one that did not see the end asks the destination."""
+    return there if here is None else here

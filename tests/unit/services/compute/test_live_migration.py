@@ -22,6 +22,7 @@ from services.compute import concurrency
 from services.compute import live_migration
 from services.compute.deps import Deps
 from services.compute.reporter import Reporter
+from services.compute.virt import driver as hypervisor
 from services.compute.virt import local
 from services.compute.virt.simulated import driver
 from services.compute.virt.simulated import world as worlds
@@ -68,7 +69,9 @@ class Peer:
 
     def post_live_migration_at_destination(self, context, instance, migration):
         self.calls.append("finish")
-        return int(self.driver.finish(instance, migration.data))
+        power = self.driver.finish(instance, migration.data)
+        measured = self.driver.measured(instance.uuid)
+        return objects.Arrival(power_state=int(power), **measured._asdict())
 
     def rollback_live_migration_at_destination(self, context, instance, migration):
         self.calls.append("undo")
@@ -448,3 +451,35 @@ def test_abort_that_the_hypervisor_did_not_take_is_repeated(make):
     stage.outgoing.find("m").abort("aborted by a user")
 
     assert states.Move.CANCELLED == stage.over()
+
+
+class Measuring(driver.Driver):
+    """A hypervisor that knows at the destination how long the guest stood still."""
+
+    def measured(self, uuid):
+        return hypervisor.Measured(7, 900)
+
+
+@pytest.mark.parametrize("status", [states.Move.RUNNING, states.Move.POST_MIGRATING])
+def test_destination_tells_what_an_earlier_process_has_missed(make, status):
+    """The job of a move that was taken up again has ended before anybody looked."""
+    stage = make(kind=Measuring)
+    stage.drivers["host1"].migrate(stage.server, stage.migration.data, stage.migration.policy)
+    stage.conductor.row = stage.migration = stage.migration.replace(status=status)
+
+    stage.start()
+
+    assert states.Move.COMPLETED == stage.over()
+    last = stage.conductor.reports[-1]
+    assert (7, 900) == (last.downtime_ms, last.job_ms)
+
+
+def test_switch_to_post_copy_is_journaled(make):
+    """Once, when it was seen."""
+    stage = busy(make, post_copy="on-timeout", on_timeout="post-copy")
+
+    stage.start()
+    stage.over()
+
+    steps = [step for report in stage.conductor.reports for step in report.steps]
+    assert ["done"] == [step.state for step in steps if step.step == "switch_to_post_copy"]
