@@ -123,6 +123,9 @@ class Move:
             self._first()
             return
         LOG.info("migration %s: taken up again while %s", self._migration.uuid, status)
+        if self._migration.progress is not None:
+            # It goes on from there, and ends with all of it done.
+            self._deps.reporter.post(self._migration.progress)
         if status == states.Move.POST_MIGRATING:
             self._hand_over(ARRIVED)
             return

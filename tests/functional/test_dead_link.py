@@ -123,13 +123,15 @@ def test_post_copy_that_breaks_twice(stage):
     waiting.until(lambda: forced(stage, server, move), "it is forced into post-copy")
     waiting.until(lambda: stage.move(move).status == states.Move.POSTCOPY, "it is in post-copy")
 
-    for _break in range(2):
-        stage.world.cut.add("host2")
-        waiting.until(lambda: stage.move(move).error_message, "the guest waits", LATE)
-        stage.world.cut.clear()
-        waiting.until(lambda: not stage.move(move).error_message, "the guest goes on", LATE)
+    with invariants.Watch(stage) as watch:
+        for _break in range(2):
+            stage.world.cut.add("host2")
+            waiting.until(lambda: stage.move(move).error_message, "the guest waits", LATE)
+            stage.world.cut.clear()
+            waiting.until(lambda: not stage.move(move).error_message, "the guest goes on", LATE)
+        assert states.Move.COMPLETED == stage.ended(move).status
 
-    assert states.Move.COMPLETED == stage.ended(move).status
+    assert sorted(watch.percents[move]) == watch.percents[move]
     assert [
         ("migrate", 1, "failed"),
         ("recover_post_copy", 1, "done"),

@@ -404,6 +404,26 @@ def test_more_moves_than_native_threads(make):
         assert 6 * [states.Move.CANCELLED] == [stage.over() for stage in stages_]
 
 
+@pytest.mark.parametrize("status", [states.Move.RUNNING, states.Move.POST_MIGRATING])
+def test_percent_goes_on_where_an_earlier_process_was(make, status):
+    """It never goes back, and a move that has arrived is done whoever saw it copied."""
+    stage = make(memory_mb=2000)
+    before = objects.MigrationProgress(migration_uuid="m", percent=60, memory_total=100)
+    stage.migration = stage.migration.replace(status=status, progress=before)
+    stage.conductor.row = stage.migration
+    if status == states.Move.POST_MIGRATING:
+        stage.drivers["host1"].migrate(stage.server, stage.migration.data, stage.migration.policy)
+    look = stage.world.hold("host1", "job")
+    stage.start()
+    if status == states.Move.RUNNING:
+        assert look.begun.wait(stages.PATIENCE)
+        assert 60 == stage.reporter.post(before.replace(percent=5)).percent
+    look.go.set()
+
+    assert states.Move.COMPLETED == stage.over()
+    assert 100 == stage.conductor.reports[-1].progress.percent
+
+
 class Old(driver.Driver):
     """A hypervisor that cannot go on with a post-copy whose link broke."""
 
