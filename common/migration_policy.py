@@ -86,14 +86,20 @@ PLAIN: Mapping[str, Any] = types.MappingProxyType(
 OPTIONS: Mapping[str, str] = types.MappingProxyType(
     {
         "downtime_ms": "live_migration_downtime",
+        "ladder": "live_migration_ladder",
         "completion_timeout": "live_migration_completion_limit",
         "completion_timeout_per_gib": "live_migration_completion_timeout",
         "on_timeout": "live_migration_timeout_action",
+        "auto_converge_initial": "live_migration_auto_converge_initial",
+        "auto_converge_increment": "live_migration_auto_converge_increment",
+        "post_copy": "live_migration_post_copy",
+        "stall_window": "live_migration_stall_window",
+        "allow_paused": "live_migration_allow_paused",
         "parallel_connections": "live_migration_parallel_connections",
         "bandwidth": "live_migration_bandwidth",
+        "compression": "live_migration_compression",
     }
 )
-
 
 # What a running job can still be told.
 CHANGEABLE = frozenset(
@@ -134,7 +140,7 @@ def defaults(conf: cfg.ConfigOpts) -> Defaults:
     said = {field: getattr(group, option) for field, option in OPTIONS.items()}
     found = {field: value for field, value in said.items() if value is not None}
     if found.get("on_timeout") == "force_complete":  # Nova's: post-copy if it may be, else a pause
-        found |= {"on_timeout": "post-copy", "allow_paused": True}
+        found = {"allow_paused": True, **found, "on_timeout": "post-copy"}
     return Defaults(
         preset=group.live_migration_policy,
         fields=found,

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from rpc import interface
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from common import objects
     from common.context import Context
 
@@ -93,11 +95,17 @@ class Compute(interface.Interface):
 
     @interface.cast(since="1.0")
     def live_migration(
-        self, context: Context, instance: objects.Instance, migration: objects.Migration
+        self,
+        context: Context,
+        instance: objects.Instance,
+        migration: objects.Migration,
+        written: Sequence[objects.MigrationStep] = (),
     ) -> None:
         """Move the guest from here to migration.destination; its slot is held already.
 
-        A repeat for a move that is already going on here changes nothing.
+        A repeat for a move that is already going on here changes nothing; it
+        has what is `written` in the move's journal, for a process that takes
+        the move up from one that has ended.
         """
 
     @interface.call(since="1.0", timeout=60)
@@ -158,8 +166,11 @@ class Compute(interface.Interface):
     @interface.call(since="1.0", timeout=120, monitor=ALIVE)
     def post_live_migration_at_destination(
         self, context: Context, instance: objects.Instance, migration: objects.Migration
-    ) -> int:
-        """See the guest run here, make its domain permanent; gives its power state."""
+    ) -> objects.Arrival:
+        """See the guest run here, make its domain permanent; gives its power state.
+
+        And the numbers of the job, for a source that could not see its end.
+        """
 
     @interface.call(since="1.0", timeout=20)
     def rollback_live_migration_at_destination(

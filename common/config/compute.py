@@ -28,7 +28,9 @@ OPTIONS = [
         default=20,
         min=2,
         max=500,
-        help="Native threads for libvirt calls. Each running live migration holds one.",
+        help="Native threads for libvirt calls, besides one for each of the 32 requests that are "
+        "answered at once: looks at running moves, orders to them, operations. A live migration "
+        "and the copy of a disk bring threads of their own, so that no limit of moves needs more.",
     ),
     cfg.IntOpt(
         "reserved_host_cpus",

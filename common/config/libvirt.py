@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from oslo_config import cfg
+from oslo_config import types
 
 GROUP = "libvirt"
 LEFT = "Not set, the preset of live_migration_policy decides."
@@ -58,6 +59,12 @@ OPTIONS = [
         help="Milliseconds that a guest may stand still at the switch, in the end: the first "
         "iterations get less. " + LEFT,
     ),
+    cfg.ListOpt(
+        "live_migration_ladder",
+        item_type=types.Integer(min=10, max=60000),
+        help="Milliseconds that a guest may stand still, by iteration, rising; the last step is "
+        "live_migration_downtime, which caps all of them. " + LEFT,
+    ),
     cfg.IntOpt(
         "live_migration_bandwidth",
         min=0,
@@ -91,6 +98,36 @@ OPTIONS = [
         "at the destination at once, or let it stand still until it is there. force_complete "
         "is post-copy where that can be, else pause. " + LEFT,
     ),
+    cfg.StrOpt(
+        "live_migration_post_copy",
+        choices=["never", "on-timeout", "on-stall"],
+        help="When a guest may go on at the destination before all of its memory is there: never, "
+        "at the timeout, or as soon as the migration makes no progress. " + LEFT,
+    ),
+    cfg.IntOpt(
+        "live_migration_stall_window",
+        min=10,
+        max=3600,
+        help="Seconds without progress after which a migration has stalled. Short ones give "
+        "auto-converge no time to work. " + LEFT,
+    ),
+    cfg.BoolOpt(
+        "live_migration_allow_paused",
+        help="Whether a guest may be made to stand still for its migration to end. " + LEFT,
+    ),
+    cfg.IntOpt(
+        "live_migration_auto_converge_initial",
+        min=1,
+        max=99,
+        help="Percent by which auto-converge slows a guest's processors down at first. " + LEFT,
+    ),
+    cfg.IntOpt(
+        "live_migration_auto_converge_increment",
+        min=1,
+        max=99,
+        help="Percent by which auto-converge slows them down further, as long as that is needed; "
+        "large steps end sooner, and disturb the guest more. " + LEFT,
+    ),
     cfg.BoolOpt(
         "live_migration_permit_post_copy",
         default=True,
@@ -110,6 +147,12 @@ OPTIONS = [
         help="Connections over which a guest's memory is copied. More fill a fast network; with "
         "QEMU before 10.1 more than one excludes post-copy, and QEMU may exceed the bandwidth. "
         + LEFT,
+    ),
+    cfg.StrOpt(
+        "live_migration_compression",
+        choices=["none", "xbzrle", "zlib", "zstd"],
+        help="How memory is compressed on its way: xbzrle over one connection, zlib and zstd over "
+        "several (live_migration_parallel_connections). It costs processor time. " + LEFT,
     ),
     cfg.BoolOpt(
         "live_migration_with_native_tls",

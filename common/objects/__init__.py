@@ -18,6 +18,7 @@ from common.objects.host import Service as Service
 from common.objects.instance import Instance as Instance
 from common.objects.instance import InstanceAction as InstanceAction
 from common.objects.instance import InstanceEvent as InstanceEvent
+from common.objects.migration import Arrival as Arrival
 from common.objects.migration import DiskInfo as DiskInfo
 from common.objects.migration import DiskProgress as DiskProgress
 from common.objects.migration import LibvirtLiveMigrateData as LibvirtLiveMigrateData

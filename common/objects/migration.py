@@ -149,6 +149,21 @@ class MoveReport(base.Value):
 
 
 @VersionedObjectRegistry.register
+class Arrival(base.Value):
+    """A guest as its destination has taken it over, and what its hypervisor measured of the move.
+
+    None where it tells nothing.
+    """
+
+    VERSION = "1.0"
+    fields = {
+        "power_state": fields.IntegerField(),
+        "downtime_ms": fields.IntegerField(nullable=True),
+        "job_ms": fields.IntegerField(nullable=True),
+    }
+
+
+@VersionedObjectRegistry.register
 class DiskInfo(base.Value):
     """One disk of a guest as its host sees it."""
 

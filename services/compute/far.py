@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
+PASSING = (errors.Unavailable, errors.HypervisorError)
 FINISH = 300  # seconds for which a destination is asked for the guest that it has
 CLEAN = 15  # seconds for which it is asked to clean up after a failed move; then others go on
 POLL = 0.25  # seconds between looks whether a move is aborted while its destination makes ready
@@ -58,7 +59,7 @@ def _heed(aborted: Callable[[], str | None]) -> None:
 
 
 @tenacity.retry(
-    retry=tenacity.retry_if_exception_type(errors.Unavailable),
+    retry=tenacity.retry_if_exception_type(PASSING),
     wait=tenacity.wait_exponential(multiplier=0.5, max=15),
     stop=tenacity.stop_after_delay(FINISH),
     before_sleep=tenacity.before_sleep_log(LOG, logging.WARNING),
@@ -69,13 +70,13 @@ def finish(
     context: Context,
     instance: objects.Instance,
     migration: objects.Migration,
-) -> int:
-    """Have it take the guest over, through a time without a broker; gives the power state."""
+) -> objects.Arrival:
+    """Have it take the guest over, without a broker or its hypervisor for a while, too."""
     return peer.post_live_migration_at_destination(context, instance, migration)
 
 
 @tenacity.retry(
-    retry=tenacity.retry_if_exception_type((errors.Unavailable, errors.HypervisorError)),
+    retry=tenacity.retry_if_exception_type(PASSING),
     wait=tenacity.wait_exponential(multiplier=1, max=20),
     stop=tenacity.stop_after_delay(CLEAN),
     before_sleep=tenacity.before_sleep_log(LOG, logging.WARNING),

@@ -14,12 +14,12 @@ import threading
 from typing import TYPE_CHECKING
 
 from common import errors
+from common import objects
 from common import states
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from common import objects
     from services.compute.deps import Deps
 
 LOG = logging.getLogger(__name__)
@@ -65,8 +65,8 @@ class Incoming:
                 raise
             return made
 
-    def finish(self, instance: objects.Instance, migration: objects.Migration) -> int:
-        """See the guest run here and keep it; gives its power state."""
+    def finish(self, instance: objects.Instance, migration: objects.Migration) -> objects.Arrival:
+        """See the guest run here and keep it; tell its power state, and what was measured."""
         deps = self._deps
         power = deps.threads.native(deps.driver.finish, instance, migration.data)
         if power == states.Power.PAUSED and instance.vm_state == states.Vm.ACTIVE:
@@ -74,7 +74,8 @@ class Incoming:
             deps.threads.native(deps.driver.unpause, instance)
             power = states.Power.RUNNING
         LOG.info("migration %s: server %s has arrived", migration.uuid, instance.uuid)
-        return int(power)
+        measured = deps.threads.native(deps.driver.measured, instance.uuid)
+        return objects.Arrival(power_state=int(power), **measured._asdict())
 
     def undo(self, instance: objects.Instance, migration: objects.Migration) -> None:
         """Remove what this attempt made here, and nothing else; it makes no more from now on.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import json
 import logging
@@ -12,32 +13,56 @@ from common import objects
 from common import states
 
 if TYPE_CHECKING:
+    import datetime
     from collections.abc import Iterator
     from collections.abc import Mapping
+    from collections.abc import Sequence
 
     from common.clock import Clock
 
 LOG = logging.getLogger(__name__)
 
+DECISION = "decide_"
+
 
 class Journal:
-    """What was begun and ended since the last report."""
+    """What was begun and ended since the last report.
 
-    def __init__(self, clock: Clock, migration: objects.Migration) -> None:
-        """Begin with nothing to tell."""
+    Attempts are numbered on from what is `written` already: a row that was
+    written once is never written for something else.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        migration: objects.Migration,
+        written: Sequence[objects.MigrationStep] = (),
+    ) -> None:
+        """Begin with nothing to tell; what is written as open goes on."""
         self._clock = clock
         self._migration = migration
         self._open: dict[str, objects.MigrationStep] = {}
-        self._untold: dict[str, objects.MigrationStep] = {}
+        self._untold: dict[tuple[str, int], objects.MigrationStep] = {}
+        self._last: collections.Counter[tuple[str, str]] = collections.Counter()
+        self._first: dict[str, datetime.datetime] = {}
         self._decisions = 0
+        for row in written:
+            self._read(row)
 
     def begun(self, step: str, host: str) -> None:
         """Take over a step that the conductor has written."""
-        self._open[step] = self._row(step, host)
+        if step not in self._open:
+            self._open[step] = self._row(step, host)
 
     def begin(self, step: str, host: str) -> None:
-        """Begin a step."""
-        self._untold[step] = self._open[step] = self._row(step, host)
+        """Begin a step, for the first time or once more; one that is open goes on."""
+        if step not in self._open:
+            self._open[step] = self._tell(self._row(step, host))
+
+    def since(self, step: str) -> float:
+        """Give the seconds since a step began first, whoever began it; 0 if nobody has."""
+        first = self._first.get(step)
+        return 0.0 if first is None else (self._clock.now() - first).total_seconds()
 
     def ended(self, step: str) -> None:
         """End a step well."""
@@ -74,19 +99,18 @@ class Journal:
             self.ended(step)
 
     def decided(
-        self, action: str, reason: str, inputs: Mapping[str, float]
+        self, action: str, reason: str, inputs: Mapping[str, object]
     ) -> objects.MigrationStep:
         """Write down a decision about the running job, with the numbers behind it."""
         self._decisions += 1
         now = self._clock.now()
-        row = self._row(f"decide_{action}", self._migration.source).replace(
+        row = self._row(f"{DECISION}{action}", self._migration.source).replace(
             attempt=self._decisions,
             state=states.StepState.DONE,
             finished_at=now,
             details=f"{reason} {json.dumps(inputs)}",
         )
-        self._untold[f"decision {self._decisions}"] = row
-        return row
+        return self._tell(row)
 
     def report(
         self, status: states.Move, expected: set[states.Move], host: str, **facts: object
@@ -103,20 +127,41 @@ class Journal:
             **facts,
         )
 
+    def _read(self, row: objects.MigrationStep) -> None:
+        """Learn of a row that is written."""
+        if row.step.startswith(DECISION):
+            self._decisions = max(self._decisions, row.attempt)
+            return
+        self._first.setdefault(row.step, row.started_at)
+        self._last[row.step, row.host] = max(self._last[row.step, row.host], row.attempt)
+        if row.state == states.StepState.STARTED:
+            self._open[row.step] = row
+
     def _row(self, step: str, host: str) -> objects.MigrationStep:
+        now = self._clock.now()
+        self._first.setdefault(step, now)
+        self._last[step, host] += 1
         return objects.MigrationStep(
             migration_uuid=self._migration.uuid,
             step=step,
             host=host,
+            attempt=self._last[step, host],
             state=states.StepState.STARTED,
-            started_at=self._clock.now(),
+            started_at=now,
         )
 
     def _close(self, step: str, state: states.StepState, error: errors.Error | None) -> None:
         row = self._open.pop(step)
-        self._untold[step] = row.replace(
-            state=state,
-            finished_at=self._clock.now(),
-            error_code=error.code if error else None,
-            error=error.message if error else None,
+        self._tell(
+            row.replace(
+                state=state,
+                finished_at=self._clock.now(),
+                error_code=error.code if error else None,
+                error=error.message if error else None,
+            )
         )
+
+    def _tell(self, row: objects.MigrationStep) -> objects.MigrationStep:
+        """Send a row with the next report, in place of how it was before."""
+        self._untold[row.step, row.attempt] = row
+        return row

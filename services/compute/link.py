@@ -57,6 +57,10 @@ class Link:
         if self._aborted_at is None:
             self._aborted_at = self._deps.clock.monotonic()
 
+    def relent(self) -> None:
+        """Expect nothing any more: the abort came too late."""
+        self._aborted_at = None
+
     def let_be(self) -> None:
         """Leave the streams alone from now on: the guest runs at the destination."""
         self._handed_over = True
@@ -81,7 +85,7 @@ class Link:
     def answers(self) -> bool:
         """Tell whether the destination can be reached now."""
         data = self._migration.data
-        return data is None or self._deps.threads.native(self._deps.driver.reaches, data)
+        return data is None or self._deps.threads.alone(self._deps.driver.reaches, data)
 
     @property
     def _name(self) -> str:

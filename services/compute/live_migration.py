@@ -12,6 +12,8 @@ from common import errors
 from services.compute import move as moves
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from common import objects
     from common.context import Context
     from services.compute.deps import Deps
@@ -32,10 +34,14 @@ class Outgoing:
         self._ended: collections.deque[str] = collections.deque(maxlen=REMEMBERED)
 
     def start(
-        self, context: Context, instance: objects.Instance, migration: objects.Migration
+        self,
+        context: Context,
+        instance: objects.Instance,
+        migration: objects.Migration,
+        written: Sequence[objects.MigrationStep] = (),
     ) -> None:
         """Begin a move beside everything else; one that goes on or has ended is left alone."""
-        move = moves.Move(self._deps, context, instance, migration)
+        move = moves.Move(self._deps, context, instance, migration, written)
         with self._lock:
             if migration.uuid in self._going or migration.uuid in self._ended:
                 LOG.info("migration %s: goes on or has ended here already", migration.uuid)

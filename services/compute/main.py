@@ -28,7 +28,7 @@ def serve(conf: "ConfigOpts") -> None:
     """Wait for the broker and the hypervisor, then serve this host until told to stop."""
     broker.wait(conf)
     bus = Bus(conf)
-    threads = concurrency.green(conf.compute.threads)
+    threads = concurrency.green(process.HANDLERS + conf.compute.threads)
     with process.running(conf, bus, drivers.make(conf), threads, clock.SystemClock()):
         service.until_stopped()
     bus.close()

@@ -16,6 +16,7 @@ from services.compute import servers
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from collections.abc import Sequence
 
     from common import objects
     from common.context import Context
@@ -131,10 +132,14 @@ class Manager(compute.Compute):
         self._resizes.abort(migration)
 
     def live_migration(
-        self, context: Context, instance: objects.Instance, migration: objects.Migration
+        self,
+        context: Context,
+        instance: objects.Instance,
+        migration: objects.Migration,
+        written: Sequence[objects.MigrationStep] = (),
     ) -> None:
-        """Begin a move from here."""
-        self._outgoing.start(context, instance, migration)
+        """Begin a move from here, or take it up."""
+        self._outgoing.start(context, instance, migration, written)
 
     def pre_live_migration(
         self, context: Context, instance: objects.Instance, migration: objects.Migration
@@ -146,7 +151,7 @@ class Manager(compute.Compute):
 
     def post_live_migration_at_destination(
         self, context: Context, instance: objects.Instance, migration: objects.Migration
-    ) -> int:
+    ) -> objects.Arrival:
         """Take a guest over."""
         del context
         with self._changing():

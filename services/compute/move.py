@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import logging
 from typing import TYPE_CHECKING
 
 from common import errors
 from common import states
 from services.compute import far
-from services.compute import journal
 from services.compute import link
 from services.compute import recovery
+from services.compute import row
+from services.compute import standing
 from services.compute import steering
+from services.compute import stopping
 from services.compute.virt.driver import JobEnd
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from common import objects
     from common.context import Context
+    from services.compute.concurrency import Bell
     from services.compute.concurrency import Job
     from services.compute.deps import Deps
 
 LOG = logging.getLogger(__name__)
 
-# What must be left of a lease, for all that hosts' clocks differ.
-SPARE = datetime.timedelta(seconds=10)
 POLL = 0.25  # seconds between looks at the hypervisor's job, unless it tells something
+SWITCH = "switch_to_post_copy"
 # How a job ended that an earlier process has seen end well.
 ARRIVED = JobEnd(gone=True, cancelled=False, reason="", downtime_ms=None, job_ms=None)
 BROKEN = ARRIVED._replace(gone=False, broken=True)
@@ -41,20 +44,24 @@ class Move:
         context: Context,
         instance: objects.Instance,
         migration: objects.Migration,
+        written: Sequence[objects.MigrationStep] = (),
     ) -> None:
-        """Stand at its source with a slot held; drive() begins it."""
+        """Stand at its source with a slot held; drive() begins it, or goes on with it."""
         self._deps = deps
         self.context = context
         self._instance = instance
-        self._migration = migration
         self._destination = deps.peer(str(migration.destination))
-        self._journal = journal.Journal(deps.clock, migration)
-        self._aborted: str | None = None
+        self._row = row.Row(deps, context, migration, written)
+        self._journal = self._row.journal
         self._steering: steering.Steering | None = None
         self._link = link.Link(deps, instance, migration)
+        self._stop = stopping.Stop(deps, instance.uuid, migration.uuid, self._link)
+        self._standing = standing.Standing(self._row)
         self._post_copy = False
-        self._stands: str | None = None  # why the guest waits in a broken post-copy
-        self._stood_at: int | None = None  # bytes that were over then
+
+    @property
+    def _migration(self) -> objects.Migration:
+        return self._row.now
 
     def drive(self) -> None:
         """Go from preparing to a terminal status, whatever goes wrong."""
@@ -76,18 +83,17 @@ class Move:
     def abort(self, reason: str) -> None:
         """Stop the hypervisor's job; before it has begun, keep it from beginning.
 
-        WrongState in post-copy, when the guest runs at the destination already.
+        WrongState in post-copy, when the guest runs at the destination already,
+        and when the hypervisor says that it is too late.
         """
         if self._post_copy:
             raise errors.WrongState(
                 f"migration {self._migration.uuid} is in post-copy: the guest runs on "
                 f"{self._migration.destination} already, and only going on brings its memory there"
             )
-        self._aborted = reason
-        self._link.hurry()
+        self._stop.want(reason)
         if self._steering is not None:
-            # A hypervisor that waits for a dead stream answers late: who asked does not wait.
-            self._deps.threads.spawn(self._stop_job)
+            self._stop.order(copies=self._steering.copies)
 
     def force(self) -> None:
         """Make the running move end: by post-copy if its policy allows, else by a pause."""
@@ -96,7 +102,7 @@ class Move:
     def change(self, policy: objects.MigrationPolicy) -> None:
         """Go on by another policy; a move that stands still takes it when it goes on."""
         steered = self._steered()
-        if self._stands is None:
+        if not self._standing.waits:
             steered.change(policy)
             return
         with contextlib.suppress(errors.WrongState, errors.HypervisorError):
@@ -113,23 +119,22 @@ class Move:
     def _go(self) -> None:
         """Begin at the beginning, or where an earlier process of this host has left off."""
         status = states.Move(self._migration.status)
-        if status == states.Move.PREPARING and (self._leased() or not self._begun()):
+        if status == states.Move.PREPARING and (self._row.leased() or not self._begun()):
             self._first()
             return
         LOG.info("migration %s: taken up again while %s", self._migration.uuid, status)
-        self._journal.begun("migrate", self._migration.source)
-        if status == states.Move.POSTCOPY:
-            self._post_copy = True
-            self._link.let_be()
+        if self._migration.progress is not None:
+            # It goes on from there, and ends with all of it done.
+            self._deps.reporter.post(self._migration.progress)
         if status == states.Move.POST_MIGRATING:
             self._hand_over(ARRIVED)
             return
+        if status == states.Move.POSTCOPY:
+            self._post_copy = True
+            self._link.let_be()
+        if not self._journal.is_open(standing.RECOVERY):
+            self._journal.begin("migrate", self._migration.source)
         self._steer()
-
-    def _leased(self) -> bool:
-        """Tell whether the lease of the order to begin lasts for a while yet."""
-        until = self._migration.lease_until
-        return until is not None and until - self._deps.clock.now() > SPARE
 
     def _begun(self) -> bool:
         """Tell whether an earlier process has begun the job, and ended before it was heard."""
@@ -142,8 +147,10 @@ class Move:
             return
         self._journal.begin("migrate", self._migration.source)
         self._begin()
-        if self._aborted is not None:
-            self._undo(errors.MoveAborted(self._aborted), "migrate", self._migration.source, None)
+        if self._stop.reason is not None:
+            self._undo(
+                errors.MoveAborted(self._stop.reason), "migrate", self._migration.source, None
+            )
             return
         self._steer(begins=True)
 
@@ -157,44 +164,42 @@ class Move:
         self._steering = steered
         if begins:
             steered.begin()
+        else:
+            steered.resume(self._journal.since("migrate"))
         self._end(self._run(steered))
 
     def _end(self, ended: JobEnd) -> None:
         if ended.broken:
             ended = self._recover(ended)
+        self._standing.mend()
         if ended.gone:
             self._hand_over(ended)
             return
         self._let_go_on()
-        aborted = self._aborted or self._steered().given_up
+        aborted = self._stop.reason or self._steered().given_up
         why = self._link.explain(ended, aborted)
         self._undo(why, "migrate", self._migration.source, ended)
 
     def _let_go_on(self) -> None:
-        """Let a guest that was made to stand still for its move go on here, where it stayed."""
-        driver, threads = self._deps.driver, self._deps.threads
-        guest = threads.native(driver.guest, self._instance.uuid)
-        paused = guest is not None and guest.power == states.Power.PAUSED
-        if paused and self._instance.vm_state == states.Vm.ACTIVE:
-            threads.native(driver.unpause, self._instance)
-
-    def _stop_job(self) -> None:
-        # The job may be a moment away from its begin or its end: _watch tries again.
-        with contextlib.suppress(errors.WrongState, errors.HypervisorError):
-            self._deps.threads.native(self._deps.driver.abort, self._instance.uuid)
+        """Let a guest that was made to stand still go on; one that cannot is for a person."""
+        try:
+            self._steered().release()
+        except errors.Error as still:
+            self._journal.begin("let_go_on", self._migration.source)
+            self._journal.failed("let_go_on", still)
 
     def _prepare(self) -> bool:
         """Have the destination make ready; the journal has this step already."""
         self._journal.begun("pre_live_migration", str(self._migration.destination))
         asked = far.Asked(self._destination, self.context, self._instance, self._migration)
         try:
-            data = far.prepare(asked, self._deps.threads, lambda: self._aborted)
+            data = far.prepare(asked, self._deps.threads, lambda: self._stop.reason)
         except errors.Error as refusal:
             self._link.blame(refusal)
             self._undo(refusal, "pre_live_migration", str(self._migration.destination), None)
             return False
         self._journal.ended("pre_live_migration")
-        self._migration = self._migration.replace(data=data)
+        self._row.agree(data)
         return True
 
     def _begin(self) -> None:
@@ -202,11 +207,11 @@ class Move:
 
         While the lease lasts nobody decides about it but this host: nothing is waited for.
         """
-        if self._leased():
-            self._tell_soon(states.Move.RUNNING, {states.Move.PREPARING})
+        if self._row.leased():
+            self._row.tell_soon(states.Move.RUNNING, {states.Move.PREPARING})
             return
         try:
-            self._tell(states.Move.RUNNING, {states.Move.PREPARING})
+            self._row.tell(states.Move.RUNNING, {states.Move.PREPARING})
         except errors.StaleWrite:
             self._roll_back()
             raise
@@ -225,16 +230,22 @@ class Move:
         return self._migration.data
 
     def _follow(self, job: Job[JobEnd]) -> JobEnd:
-        started = self._deps.clock.monotonic()
-        while not job.wait(0):
-            self._news()
-            if not job.wait(0):
-                self._watch(self._deps.clock.monotonic() - started)
+        """Watch a job until it has ended: at once when it tells something, and now and then."""
+        threads, clock = self._deps.threads, self._deps.clock
+        bell, started = threads.bell(), clock.monotonic()
+        threads.start(self._listen, job, bell)
+        with contextlib.closing(bell):
+            while not job.wait(0):
+                bell.wait(POLL)
+                if not job.wait(0):
+                    self._watch(clock.monotonic() - started)
         return job.result()
 
-    def _news(self) -> None:
-        """Wait for what the hypervisor tells of the job, a moment at most."""
-        self._deps.threads.native(self._deps.driver.wait_job, self._instance.uuid, POLL)
+    def _listen(self, job: Job[JobEnd], bell: Bell) -> None:
+        """Ring for what the hypervisor tells of the job, in a native thread, until it is over."""
+        while not job.over:
+            if self._deps.driver.wait_job(self._instance.uuid, POLL):
+                bell.ring()
 
     def _watch(self, elapsed: float) -> None:
         progress = self._look()
@@ -245,17 +256,26 @@ class Move:
             self._deps.reporter.post(progress)
             if progress.post_copy and not self._post_copy:
                 self._switched()
-            self._goes_on(progress)
-        if self._aborted is not None and not self._post_copy:
-            self._stop_job()
+            if self._standing.goes_on(progress):
+                # The old stream, where it lives again, still has the limit that it began with.
+                self._steered().apply()
+        if (self._stop.reason or self._steered().given_up) and not self._post_copy:
+            self._stop.again()
         elif progress is not None:
             self._steered().observe(progress, elapsed)
 
     def _switched(self) -> None:
         """Report that the guest runs at the destination while its memory still comes."""
+        self._let_go()
+        self._row.tell(states.Move.POSTCOPY, {states.Move.RUNNING, states.Move.POSTCOPY})
+
+    def _let_go(self) -> None:
+        """Note that the guest runs at the destination: from now on nothing is undone."""
+        if not self._post_copy:
+            self._journal.begin(SWITCH, self._migration.source)
+            self._journal.ended(SWITCH)
         self._post_copy = True
         self._link.let_be()
-        self._tell(states.Move.POSTCOPY, {states.Move.RUNNING, states.Move.POSTCOPY})
 
     def _look(self) -> objects.MigrationProgress | None:
         """Ask how far the job is; whatever a look says, only the job's own end decides."""
@@ -271,74 +291,47 @@ class Move:
             return None
 
     def _recover(self, ended: JobEnd) -> JobEnd:
-        """Mend a post-copy whose link broke: the guest waits, and going on is all that helps."""
-        self._journal.failed("migrate", errors.LinkLost(ended.reason))
-        self._journal.begin("recover_post_copy", self._migration.source)
-        self._post_copy = True
-        self._link.let_be()
+        """Mend a post-copy whose link broke: the guest waits, and going on is all that helps.
+
+        LinkLost where these hypervisors cannot: nobody but a person can help then.
+        """
+        self._let_go()
+        if not self._steered().recovers:
+            raise errors.LinkLost(
+                f"the link between {self._link.name} broke in post-copy ({ended.reason}), and "
+                "libvirt or QEMU on one of them is too old to go on over a new one"
+            )
         mending = recovery.Recovery(self._deps, self.context, self._instance, self._migration)
         while ended.broken:
-            self._stand(ended.reason)
+            self._standing.stand(ended.reason)
             mending.wait()
             ended = self._try(mending)
-        self._journal.ended("recover_post_copy")
-        self._journal.begin("migrate", self._migration.source)
         return ended
 
     def _try(self, mending: recovery.Recovery) -> JobEnd:
         """Try once to go on, by the policy as it is now."""
-        self._stood_at = None
         try:
             return self._follow(mending.begin(self._steered().policy))
         except (errors.HypervisorError, errors.WrongState) as still:
             return BROKEN._replace(reason=still.message)
 
-    def _stand(self, reason: str) -> None:
-        """Report that the guest waits, and why; once for each reason."""
-        if reason == self._stands:
-            return
-        self._stands = reason
-        LOG.warning("migration %s: the guest waits: %s", self._migration.uuid, reason)
-        self._tell(
-            states.Move.POSTCOPY,
-            {states.Move.RUNNING, states.Move.POSTCOPY},
-            error_code=errors.LinkLost.code,
-            error_message=f"the link between {self._link.name} broke in post-copy ({reason}); "
-            "the guest waits, and goes on as soon as the link is back",
-        )
-
-    def _goes_on(self, progress: objects.MigrationProgress) -> None:
-        """Take the reason back once memory goes over again."""
-        if self._stands is None:
-            return
-        if self._stood_at is None:
-            self._stood_at = progress.memory_processed
-        if progress.memory_processed > self._stood_at:
-            LOG.info("migration %s: the guest goes on", self._migration.uuid)
-            self._stands = None
-            # The old stream, where it lives again, still has the limit that it began with.
-            with contextlib.suppress(errors.WrongState, errors.HypervisorError):
-                self._steered().apply()
-            self._tell(
-                states.Move.POSTCOPY, {states.Move.POSTCOPY}, error_code="", error_message=""
-            )
-
     def _hand_over(self, ended: JobEnd) -> None:
         """See the guest run at the destination, clean up here, and report."""
-        self._journal.ended("migrate")
+        if self._journal.is_open("migrate"):
+            self._journal.ended("migrate")
         destination = str(self._migration.destination)
         self._journal.begin("post_live_migration_at_destination", destination)
-        self._tell_soon(states.Move.POST_MIGRATING, {states.Move.RUNNING, states.Move.POSTCOPY})
-        power = far.finish(self._destination, self.context, self._instance, self._migration)
+        self._row.tell_soon(states.Move.POST_MIGRATING, {states.Move.RUNNING, states.Move.POSTCOPY})
+        arrival = far.finish(self._destination, self.context, self._instance, self._migration)
         self._journal.ended("post_live_migration_at_destination")
         self._leave()
-        self._tell(
+        self._row.tell(
             states.Move.COMPLETED,
             {states.Move.POST_MIGRATING},
-            power_state=power,
+            power_state=arrival.power_state,
             progress=self._deps.reporter.arrived(self._migration.uuid),
-            downtime_ms=ended.downtime_ms,
-            job_ms=ended.job_ms,
+            downtime_ms=_either(ended.downtime_ms, arrival.downtime_ms),
+            job_ms=_either(ended.job_ms, arrival.job_ms),
         )
         LOG.info("migration %s: server %s is gone", self._migration.uuid, self._instance.uuid)
 
@@ -353,7 +346,7 @@ class Move:
             self._journal.failed(step, error)
         self._roll_back()
         cancelled = isinstance(error, errors.MoveAborted)
-        self._tell(
+        self._row.tell(
             states.Move.CANCELLED if cancelled else states.Move.FAILED,
             {states.Move.PREPARING, states.Move.RUNNING},
             error_code=error.code,
@@ -376,7 +369,7 @@ class Move:
     def _stuck(self, error: errors.Error) -> None:
         """Nobody can say where the guest is: change nothing and call a person."""
         step = self._journal.failed_at(error)
-        self._tell(
+        self._row.tell(
             states.Move.ERROR,
             set(states.IN_SLOT),
             error_code=error.code,
@@ -386,14 +379,7 @@ class Move:
             failed_host=step.host if step else self._migration.source,
         )
 
-    def _tell_soon(self, status: states.Move, expected: set[states.Move]) -> None:
-        """Report a change that decides nothing, with the next progress or the next report."""
-        report = self._journal.report(status, expected, self._deps.conf.host)
-        self._deps.reporter.soon(report)
-        self._migration = self._migration.replace(status=status)
 
-    def _tell(self, status: states.Move, expected: set[states.Move], **facts: object) -> None:
-        report = self._journal.report(status, expected, self._deps.conf.host, **facts)
-        self._migration = self._deps.reporter.move(self.context, report).replace(
-            data=self._migration.data
-        )
+def _either(here: int | None, there: int | None) -> int | None:
+    """Take what the source has measured; one that did not see the end asks the destination."""
+    return there if here is None else here

@@ -44,7 +44,7 @@ class Recovery:
         data = self._migration.data
         _sleep(AGAIN[min(self._tries, len(AGAIN) - 1)])
         self._tries += 1
-        while data is not None and not self._deps.threads.native(self._deps.driver.reaches, data):
+        while data is not None and not self._reaches(data):
             _sleep(LOOK)
 
     def begin(self, policy: objects.MigrationPolicy) -> Job[JobEnd]:
@@ -57,6 +57,10 @@ class Recovery:
         return self._deps.threads.start(
             self._deps.driver.recover, self._instance, self._migration.data, policy
         )
+
+    def _reaches(self, data: objects.LibvirtLiveMigrateData) -> bool:
+        # It takes seconds: not in a thread that others need.
+        return self._deps.threads.alone(self._deps.driver.reaches, data)
 
     def _let_go(self) -> None:
         """Make the destination ready; one that cannot be asked may have noticed by itself."""

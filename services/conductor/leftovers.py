@@ -30,13 +30,16 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 ROLLBACK = "rollback_live_migration_at_destination"
+LEAVE = "leave_source"
 EVERY = 5.0  # seconds between looks into the journal
-# What passes by itself; any other refusal is for a person.
+# What passes by itself, or with the next version of the host's compute: a RemoteError is a
+# fault that nobody foresaw. Any other refusal is for a person.
 PASSING = frozenset(
     code
     for code, kind in errors.by_code().items()
-    if issubclass(kind, errors.Unavailable | errors.HypervisorError)
+    if issubclass(kind, errors.Unavailable | errors.HypervisorError | errors.RemoteError)
 )
+RARELY = 300.0  # seconds between tries of what failed in an unforeseen way
 
 
 class Leftovers:
@@ -47,6 +50,7 @@ class Leftovers:
         self._deps = deps
         self._next = 0.0
         self._going: set[str] = set()
+        self._later: dict[str, float] = {}  # move: not before
 
     def tick(self) -> None:
         """Ask each host that is up again to tidy up what it could not; nobody waits here."""
@@ -58,17 +62,22 @@ class Leftovers:
             found = [
                 step
                 for step in journal.failures(tx, AGAIN, PASSING)
-                if step.migration_uuid not in self._going and _up(self._deps, tx, step.host)
+                if self._due(step.migration_uuid, now) and _up(self._deps, tx, step.host)
             ]
         for step in found:
             self._going.add(step.migration_uuid)
             self._deps.pool.submit(self._again, step)
+
+    def _due(self, uuid: str, now: float) -> bool:
+        return uuid not in self._going and self._later.get(uuid, now) <= now
 
     def _again(self, step: objects.MigrationStep) -> None:
         try:
             AGAIN[step.step](self._deps, step)
         except errors.Error as still:
             LOG.info("migration %s: not tidied up on %s: %s", step.migration_uuid, step.host, still)
+            if isinstance(still, errors.RemoteError):
+                self._later[step.migration_uuid] = self._deps.clock.monotonic() + RARELY
         except Exception:
             LOG.exception("migration %s: tidying up on %s failed", step.migration_uuid, step.host)
         finally:
@@ -76,6 +85,26 @@ class Leftovers:
 
 
 def _roll_back(deps: Deps, step: objects.MigrationStep) -> None:
+    """Have the destination remove what was made for the guest."""
+    _tidy(deps, step, deps.compute(step.host).rollback_live_migration_at_destination)
+
+
+def _leave(deps: Deps, step: objects.MigrationStep) -> None:
+    """Have the source remove what a guest left, unless it lives there again or is on its way."""
+    with deps.database.read() as tx:
+        migration = moves.get(tx, step.migration_uuid)
+        instance = servers.get(tx, migration.instance_uuid, deleted=True)
+    back = instance.host == step.host or instance.task_state is not None
+    if back and instance.terminated_at is None:
+        return
+    _tidy(deps, step, deps.compute(step.host).leave_live_migration_source)
+
+
+def _tidy(
+    deps: Deps,
+    step: objects.MigrationStep,
+    ask: Callable[[contexts.Context, objects.Instance, objects.Migration], None],
+) -> None:
     """Ask once; an answer that will not change is written, any other is waited for."""
     begun = deps.clock.now()
     error: errors.Error | None = None
@@ -84,9 +113,7 @@ def _roll_back(deps: Deps, step: objects.MigrationStep) -> None:
         instance = servers.get(tx, migration.instance_uuid, deleted=True)
     data = migration.data or objects.LibvirtLiveMigrateData(migration_uuid=migration.uuid)
     try:
-        deps.compute(step.host).rollback_live_migration_at_destination(
-            contexts.admin(migration.request_id), instance, migration.replace(data=data)
-        )
+        ask(contexts.admin(migration.request_id), instance, migration.replace(data=data))
     except errors.Error as refusal:
         if refusal.code in PASSING:
             raise
@@ -129,6 +156,7 @@ def _due(
 UNDO = "undo_resize"
 AGAIN: dict[str, Callable[[Deps, objects.MigrationStep], None]] = {
     ROLLBACK: _roll_back,
+    LEAVE: _leave,
     **dict.fromkeys(steps.AFTER, _tell),
 }
 

@@ -27,6 +27,7 @@ from services.conductor.cold import steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Sequence
 
     from services.conductor.deps import Deps
 
@@ -76,8 +77,9 @@ def _start_again(deps: Deps, migration: objects.Migration) -> None:
             # Told again when it is up; until then the lease that has run out lets it be resolved.
             return
         moves.extend(tx, migration.uuid, deps.clock.now(), moving.lease(deps))
+        written = journal.steps(tx, migration.uuid)
     LOG.info("migration %s: %s is told again to start it", migration.uuid, migration.source)
-    _start(deps, migration)
+    _start(deps, migration, written)
 
 
 def _give_up(deps: Deps, migration: objects.Migration) -> None:
@@ -113,12 +115,14 @@ def _admit(deps: Deps) -> list[objects.Migration]:
     return admitted
 
 
-def _start(deps: Deps, migration: objects.Migration) -> None:
+def _start(
+    deps: Deps, migration: objects.Migration, written: Sequence[objects.MigrationStep] = ()
+) -> None:
     context = contexts.admin(migration.request_id)
     try:
         with deps.database.read() as tx:
             instance = servers.get(tx, migration.instance_uuid)
-        deps.compute(migration.source).live_migration(context, instance, migration)
+        deps.compute(migration.source).live_migration(context, instance, migration, written)
     except errors.Error as trouble:
         # The slot is taken; its lease runs out, and it is told again.
         LOG.warning("migration %s: waits to be started: %s", migration.uuid, trouble)

@@ -158,10 +158,10 @@ def _undo(case: Case) -> Found:
 def _take_over(case: Case) -> Found:
     """Have the destination keep the guest, then the source remove what is left of it."""
     host = case.destination.host
-    power = case.deps.compute(host).post_live_migration_at_destination(
+    arrival = case.deps.compute(host).post_live_migration_at_destination(
         case.context, case.instance, case.migration
     )
-    return Found(evidence.COMPLETED, host, power, _leave(case))
+    return Found(evidence.COMPLETED, host, int(arrival.power_state), _leave(case))
 
 
 def _leave(case: Case) -> list[str]:

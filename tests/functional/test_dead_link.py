@@ -114,3 +114,41 @@ def test_undo_that_is_refused_is_not_repeated(stage):
 
     assert (states.StepState.FAILED, "it runs here") == (undo.state, undo.error)
     stage.world.host("host2").files.clear()
+
+
+def test_post_copy_that_breaks_twice(stage):
+    """The guest waits and goes on each time, and the journal has both recoveries."""
+    server = stage.boot(stages.LARGE)
+    move = stage.migrate(server.uuid, "host2", policy={"bandwidth": "250"})
+    waiting.until(lambda: forced(stage, server, move), "it is forced into post-copy")
+    waiting.until(lambda: stage.move(move).status == states.Move.POSTCOPY, "it is in post-copy")
+
+    with invariants.Watch(stage) as watch:
+        for _break in range(2):
+            stage.world.cut.add("host2")
+            waiting.until(lambda: stage.move(move).error_message, "the guest waits", LATE)
+            stage.world.cut.clear()
+            waiting.until(lambda: not stage.move(move).error_message, "the guest goes on", LATE)
+        assert states.Move.COMPLETED == stage.ended(move).status
+
+    assert sorted(watch.percents[move]) == watch.percents[move]
+    assert [
+        ("migrate", 1, "failed"),
+        ("recover_post_copy", 1, "done"),
+        ("migrate", 2, "failed"),
+        ("recover_post_copy", 2, "done"),
+        ("migrate", 3, "done"),
+    ] == [
+        (step.step, step.attempt, step.state)
+        for step in stage.steps(move)
+        if step.step in {"migrate", "recover_post_copy"}
+    ]
+
+
+def forced(stage, server, move):
+    """Force the move to end, or tell that it copies nothing yet."""
+    try:
+        stage.conductor.force_complete(context.admin(), server.uuid, move)
+    except errors.WrongState:
+        return False
+    return True

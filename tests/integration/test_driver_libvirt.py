@@ -111,7 +111,7 @@ def test_guest_moves_with_its_disk_there_and_back(lab, host1, host2, awake, file
 
 
 def test_move_tells_its_progress_and_what_it_cost(host1, host2, awake, files):
-    """Percent never goes back; the end says how long the guest stood still."""
+    """Percent never goes back; the end says how long the guest stood still, on both hosts."""
     move = driver_moves.Move(host1, host2, awake, files).begin()
 
     end = move.finish()
@@ -122,6 +122,7 @@ def test_move_tells_its_progress_and_what_it_cost(host1, host2, awake, files):
     assert end.downtime_ms is not None
     assert end.job_ms is not None
     assert 0 < end.downtime_ms <= end.job_ms
+    assert (end.downtime_ms, end.job_ms) == host2.measured(awake.uuid)
     assert host1.job(awake.uuid) is None
 
 

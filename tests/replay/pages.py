@@ -58,7 +58,6 @@ def fields() -> str:
     rows = [("field", "allowed", "option in `[libvirt]`"), ("---",) * 3]
     options = {
         **migration_policy.OPTIONS,
-        "post_copy": "live_migration_permit_post_copy",
         "auto_converge": "live_migration_permit_auto_converge",
         "tls": "live_migration_with_native_tls",
     }

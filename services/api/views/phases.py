@@ -112,6 +112,7 @@ LIVE: Phases = (
     ("queued", _checked),
     ("preparing", _first("pre_live_migration")),
     ("running", _first("migrate")),
+    ("running (post-copy)", _first("switch_to_post_copy")),
     ("post-migrating", _first("post_live_migration_at_destination")),
     ("rolling-back", _first("rollback_live_migration_at_destination")),
 )

@@ -7,7 +7,8 @@ from services.compute.convergence.sample import Sample
 
 GIB = 1 << 30
 LEAST = 2  # GiB that the smallest guest counts, as in Nova
-STRETCH = 2  # a move that is made to end may take this many times its budget (KubeVirt)
+# What is done at a timeout may take until this many times the budget: doc/decisions/0013.
+STRETCH = 2
 
 
 def budget(policy: objects.MigrationPolicy, memory: int, disk: int) -> float | None:

@@ -3,9 +3,11 @@
 What it promises, whatever the samples are:
 
 * the downtime that it asks for never falls, unless an operator changes the policy;
-* at most one of post-copy and abort is decided, and nothing after it;
-* post-copy is never decided when the policy says never, while the guest
-  stands still, or when it would not be over before the last moment;
+* at most one of post-copy and abort is decided, and nothing after it, unless
+  the order could not be given: then it is decided again;
+* post-copy is never decided when the policy says never or while the guest
+  stands still; nor, before the timeout, when it would not be over by then, nor
+  at the timeout when it would not be over before the last moment;
 * abort is decided only when a timeout has passed.
 """
 
@@ -21,6 +23,7 @@ from services.compute.convergence.sample import Decision
 from services.compute.convergence.sample import Sample
 
 MIB = 1 << 20
+AGAIN = 2.0  # seconds after which an order that could not be given is decided again
 NEAR = 1.5  # so many times the allowed downtime is near enough to wait for luck (KubeVirt)
 
 
@@ -37,6 +40,7 @@ class Engine:
         self._rate = stall.Rate()
         self._ended: Action | None = None
         self._pushed = False  # made to stand still, by us
+        self._quiet = 0.0  # nothing is decided before this second
 
     @property
     def budget(self) -> float | None:
@@ -51,12 +55,18 @@ class Engine:
             Action.SET_DOWNTIME, f"the move begins with {first} ms", {"downtime_ms": first}, first
         )
 
+    def resume(self) -> None:
+        """Take over a move whose guest stands still already, made to by an earlier process."""
+        self._pushed = True
+
     def observe(self, sample: Sample) -> list[Decision]:
         """Take one sample in; gives what to do now, in this order, mostly nothing."""
         if self._ended or sample.in_postcopy:
             return []
         self._rate.add(sample.rate)
         began = self._stall.see(sample.elapsed, sample.iteration, sample.remaining)
+        if sample.elapsed < self._quiet:
+            return []
         due = self._overdue(sample)
         if due:
             return due
@@ -82,6 +92,19 @@ class Engine:
             return self._decide(Action.POST_COPY, "forced by an operator", sample)
         return self._decide(Action.PAUSE, f"forced by an operator; {refusal}", sample)
 
+    def failed(self, decision: Decision, elapsed: float) -> None:
+        """Take a decision back whose order could not be given: it is taken again, in a moment.
+
+        An abort stands: whoever ordered it repeats it until the move ends.
+        """
+        self._quiet = elapsed + AGAIN
+        if decision.action is Action.SET_DOWNTIME:
+            self._ladder.step_back()
+        elif decision.action is Action.PAUSE:
+            self._pushed = False
+        elif decision.action is Action.POST_COPY:
+            self._ended = None
+
     def refused(self, sample: Sample, why: str) -> Decision | None:
         """Decide what follows when the hypervisor refused the post-copy decided before.
 
@@ -93,7 +116,8 @@ class Engine:
         self._rate.add(sample.rate)
         self._policy = self._policy.replace(post_copy="never")
         words = f"post-copy was refused: {why}"
-        if self._policy.allow_paused and not sample.paused and self._in_time(sample):
+        last = deadline.last(self._budget)
+        if self._policy.allow_paused and not sample.paused and self._in_time(sample, last):
             return self._decide(Action.PAUSE, words, sample)
         return self._abort(words, sample) if self._past(self._budget, sample) else None
 
@@ -130,7 +154,9 @@ class Engine:
             return [Decision(Action.SET_DOWNTIME, words, self._inputs(sample), value)]
         if self._policy.post_copy != "on-stall" or self._no_postcopy(sample) or sample.paused:
             return []
-        if not self._stall.is_low() or self._near(sample) or not self._in_time(sample):
+        if not self._stall.is_low() or self._near(sample):
+            return []
+        if not self._in_time(sample, self._budget):
             return []
         words = (
             f"no progress in {self._policy.stall_window} s, and {sample.remaining / MIB:.0f} MiB "
@@ -160,7 +186,7 @@ class Engine:
 
     def _push(self, words: str, sample: Sample) -> Decision:
         """Make an overdue move end: by post-copy, by standing still, or not at all."""
-        if not self._in_time(sample):
+        if not self._in_time(sample, deadline.last(self._budget)):
             return self._abort(f"{words}, and not to be ended in as long again", sample)
         if self._policy.on_timeout == "post-copy":
             refusal = self._no_postcopy(sample)
@@ -179,13 +205,12 @@ class Engine:
             return "post-copy cannot begin before memory is copied"
         return None
 
-    def _in_time(self, sample: Sample) -> bool:
-        """Whether the rest, with nothing more written before the switch, arrives in time."""
-        last = deadline.last(self._budget)
-        if last is None:
+    def _in_time(self, sample: Sample, limit: float | None) -> bool:
+        """Whether the rest, with nothing more written before the switch, is over by then."""
+        if limit is None:
             return self._rate.value > 0
         need = deadline.projected(self._left(sample), self._rate.value)
-        return need is not None and sample.elapsed + need <= last
+        return need is not None and sample.elapsed + need <= limit
 
     def _left(self, sample: Sample) -> int:
         began = self._stall.last.at if self._stall.last else None

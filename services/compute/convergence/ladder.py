@@ -16,6 +16,7 @@ class Ladder:
         """Stand below the first rung; after the rungs below it, `most` (ms) is the last."""
         self._rungs = [*sorted(rung for rung in rungs if rung < most), most]
         self.downtime = 0
+        self._before = 0
 
     @property
     def most(self) -> int:
@@ -30,8 +31,12 @@ class Ladder:
         """Give the last rung's downtime unless it is reached already."""
         return self._rise(self.most)
 
+    def step_back(self) -> None:
+        """Stand where it stood before: the last downtime that was given could not be asked for."""
+        self.downtime = self._before
+
     def _rise(self, wanted: int) -> int | None:
         if wanted <= self.downtime:
             return None
-        self.downtime = wanted
+        self._before, self.downtime = self.downtime, wanted
         return wanted

@@ -81,16 +81,25 @@ class JobEnd(NamedTuple):
     broken: bool = False
 
 
+class Measured(NamedTuple):
+    """What a hypervisor measured of a move that has ended; None where it tells nothing."""
+
+    downtime_ms: int | None = None
+    job_ms: int | None = None
+
+
 class Terms(NamedTuple):
     """On what terms a move will run: the policy with what these hosts cannot combine left out.
 
     `notes` are the reasons, a sentence for each thing left out; `refusal` is
-    not empty when the move must not begin at all.
+    not empty when the move must not begin at all. `recovers` tells whether
+    recover() can work between these hosts.
     """
 
     policy: objects.MigrationPolicy
     notes: tuple[str, ...] = ()
     refusal: str = ""
+    recovers: bool = True
 
 
 class Driver(cold.ColdMoves):
@@ -203,6 +212,11 @@ class Driver(cold.ColdMoves):
         self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
     ) -> states.Power:
         """See that the guest is here and make its definition permanent; GuestNotFound if not."""
+
+    def measured(self, uuid: str) -> Measured:
+        """Tell what was measured of the move that brought the guest here; never raises."""
+        del uuid
+        return Measured()
 
     @abc.abstractmethod
     def let_go(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> int:
@@ -323,7 +337,8 @@ class Driver(cold.ColdMoves):
 
         It tells that it ended, began a pass over the memory, switched to
         post-copy, or broke; which of these, job() and migrate() say. News
-        that came since the last call is given at once. For one waiter.
+        that came since the last call is given at once. For one waiter, in a
+        native thread of its own.
         """
 
     @abc.abstractmethod

@@ -17,6 +17,7 @@ from services.compute.virt import driver
 if TYPE_CHECKING:
     from common import objects
 
+RECOVERY = "post-copy-recovery"
 SIMPLE = frozenset({"none", "xbzrle"})
 
 
@@ -55,6 +56,12 @@ RULES: tuple[Rule, ...] = (
         lambda case: case.post_copy and "post-copy" not in case.both,
         NO_POST_COPY,
         "no post-copy: libvirt, QEMU or their settings on one of the hosts do not allow it",
+    ),
+    Rule(
+        lambda case: case.post_copy and RECOVERY not in case.both,
+        NO_POST_COPY,
+        "no post-copy: libvirt before 8.5 or QEMU before 3.0 on one of the hosts cannot go on with "
+        "one whose link broke, and its guest would be lost",
     ),
     Rule(
         lambda case: case.post_copy and case.paused,
@@ -107,4 +114,4 @@ def settle(policy: objects.MigrationPolicy, both: frozenset[str], *, paused: boo
             policy = policy.replace(**rule.change)
             notes.append(rule.reason)
     refusal = NO_TLS if policy.tls and "tls" not in both else ""
-    return driver.Terms(policy, tuple(notes), refusal)
+    return driver.Terms(policy, tuple(notes), refusal, recovers=RECOVERY in both)

@@ -192,6 +192,53 @@ def test_options_that_are_set_change_the_preset():
     )
 
 
+FIELDS_OF_OPTIONS = {
+    "ladder": [50, 100],
+    "auto_converge_initial": 30,
+    "auto_converge_increment": 15,
+    "post_copy": "on-stall",
+    "stall_window": 25,
+    "allow_paused": True,
+    "compression": "zstd",
+    "parallel_connections": 2,
+}
+
+
+def test_every_field_has_a_default_of_the_site():
+    """But what is a permission; a flavor's preset and a request's field go before it."""
+    conf = load.private(
+        {f"libvirt.live_migration_{name}": value for name, value in FIELDS_OF_OPTIONS.items()}
+    )
+    site = migration_policy.defaults(conf)
+
+    policy = resolve(site=site)
+
+    assert FIELDS_OF_OPTIONS == {name: getattr(policy, name) for name in FIELDS_OF_OPTIONS}
+    assert 40 == resolve(request={"stall_window": 40}, site=site).stall_window
+    assert "never" == resolve({X + "policy": "gentle"}, {"compression": "none"}, site).post_copy
+    assert policy_fields.FIELDS.keys() - {"auto_converge", "tls"} == set(migration_policy.OPTIONS)
+
+
+def test_option_that_makes_no_sense_is_told_by_its_name():
+    """Rungs that fall, say."""
+    conf = load.private({"libvirt.live_migration_ladder": [300, 100]})
+
+    with pytest.raises(errors.Invalid, match=r"\[libvirt\] live_migration_ladder is .*rising"):
+        resolve(site=migration_policy.defaults(conf))
+
+
+def test_force_complete_does_not_pause_where_that_is_forbidden():
+    """An operator's word against it counts."""
+    conf = load.private(
+        {
+            "libvirt.live_migration_timeout_action": "force_complete",
+            "libvirt.live_migration_allow_paused": False,
+        }
+    )
+
+    assert not resolve(site=migration_policy.defaults(conf)).allow_paused
+
+
 def test_policy_crosses_the_bus():
     """A policy is a versioned value like the others."""
     policy = resolve()

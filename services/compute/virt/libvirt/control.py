@@ -1,4 +1,7 @@
-"""Orders to a move that is going on: stop, switch, and the limits of its speed and downtime."""
+"""Orders to a move that is going on: stop, switch, and the limits of its speed and downtime.
+
+And what was measured of one that has ended.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING
 import libvirt
 
 from common import errors
+from services.compute.virt import driver
 from services.compute.virt.libvirt import guests
 from services.compute.virt.libvirt import terms
 from services.compute.virt.libvirt import trouble
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
 
 REFUSED = frozenset({libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_DOMAIN})
 OUT = libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT
+IN = libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN
 
 
 def abort(opened: libvirt.virConnect, uuid: str) -> None:
@@ -54,6 +59,18 @@ def set_bandwidth(opened: libvirt.virConnect, uuid: str, mib: int) -> None:
     _order(uuid, lambda: domain.migrateSetMaxSpeed(mib or terms.UNLIMITED, 0))
     late = libvirt.VIR_DOMAIN_MIGRATE_MAX_SPEED_POSTCOPY
     _order(uuid, lambda: domain.migrateSetMaxSpeed(mib, late))
+
+
+def measured(opened: libvirt.virConnect, uuid: str) -> driver.Measured:
+    """What was measured of the job by which a guest came here, as long as libvirt knows."""
+    kept = libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED | libvirt.VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED
+    try:
+        stats = opened.lookupByUUIDString(uuid).jobStats(kept)
+    except libvirt.libvirtError:
+        return driver.Measured()
+    if stats.get("operation") != IN:
+        return driver.Measured()
+    return driver.Measured(stats.get("downtime"), stats.get("time_elapsed"))
 
 
 def _moving(opened: libvirt.virConnect, uuid: str) -> libvirt.virDomain:

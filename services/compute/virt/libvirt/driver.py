@@ -206,6 +206,13 @@ class Driver(moves.ColdMoves, driver.Driver):
             records.drop(self._here.instances, records.Role.COMING, data.migration_uuid)
         return found
 
+    def measured(self, uuid: str) -> driver.Measured:
+        """Ask for the statistics of the guest's last job, which the source sent along."""
+        try:
+            return control.measured(self._link.get(), uuid)
+        except errors.HypervisorError:
+            return driver.Measured()
+
     def undo(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> None:
         """Remove what this host's record of the move names; nothing without a record."""
         preparation.undo(self._link.get(), self._here, instance, data)

@@ -126,6 +126,8 @@ class Events:
         told = self._news.setdefault(uuid, native.Queue())
         word = told.get(timeout)
         if word is None:
+            if uuid not in self._jobs:
+                self._news.pop(uuid, None)
             return False
         while word is not None:
             if word == ENDED:

@@ -24,7 +24,26 @@ while not entered.is_set():
     assert not job.wait(0.01)
 go.set()
 assert job.result() != original.get_ident()
-print("green")
+
+# Two in the pool, and more than that of those that last: each in a thread of its own.
+held = original.Event()
+lasting = [threads.start(held.wait, 5) for _ in range(6)]
+assert threads.native(lambda: 1) == 1
+bell = threads.bell()
+assert not bell.wait(0.01)
+ringing = threads.start(lambda: [bell.ring() for _ in range(3)])
+assert bell.wait(5)
+ringing.result()
+bell.wait(0)
+assert not bell.wait(0)
+bell.close()
+bell.ring()
+held.set()
+assert all(one.result() for one in lasting)
+try:
+    threads.start(lambda: 1 // 0).result()
+except ZeroDivisionError:
+    print("green")
 """
 
 
@@ -60,6 +79,17 @@ def test_wait_tells_whether_it_ended():
     assert job.wait(SOON)
     assert job.wait(0)
     assert job.result() is True
+
+
+def test_bell_is_heard_once():
+    """However often it was rung before."""
+    bell = concurrency.plain().bell()
+
+    assert not bell.wait(0.01)
+    bell.ring()
+    bell.ring()
+    assert bell.wait(SOON)
+    assert not bell.wait(0)
 
 
 def test_native_calls_do_not_stop_greenthreads():

@@ -7,6 +7,7 @@ import pytest
 from common import clock
 from common import errors
 from common import objects
+from services.compute import concurrency
 from services.compute import link
 from services.compute.virt import driver
 from tests import factories
@@ -65,7 +66,7 @@ class Stage:
         deps = SimpleNamespace(
             clock=self.clock,
             driver=self.hypervisor,
-            threads=SimpleNamespace(native=lambda act, *values: act(*values)),
+            threads=concurrency.plain(),
             conf=SimpleNamespace(compute=SimpleNamespace(migration_link_timeout=LIMIT)),
         )
         self.link = link.Link(deps, factories.instance(), self.migration)  # type: ignore[arg-type] # of paper

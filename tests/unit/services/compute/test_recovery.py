@@ -27,6 +27,7 @@ class Stage:
             driver=SimpleNamespace(reaches=self.reaches, recover="recover"),
             threads=SimpleNamespace(
                 native=lambda act, *values: act(*values),
+                alone=lambda act, *values: act(*values),
                 start=lambda act, *_values: self.calls.append(act),
             ),
             peer=lambda host: {"host2": peer}[host],

@@ -5,7 +5,9 @@ import types
 import pytest
 
 from common import clock
+from common import errors
 from common import objects
+from common import states
 from services.compute import concurrency
 from services.compute import journal
 from services.compute import steering
@@ -20,11 +22,20 @@ class Driver:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, int]] = []
+        self.power = states.Power.RUNNING
+        self.refusal: errors.Error | None = None
+        self.left_out: dict[str, str] = {}
 
     def terms(self, _instance, _data, policy):
-        return driver.Terms(policy)
+        notes = ("no post-copy: too old",) if self.left_out else ()
+        return driver.Terms(policy.replace(**self.left_out), notes)
+
+    def guest(self, uuid):
+        return driver.Guest(uuid, self.power, "token", permanent=True)
 
     def set_bandwidth(self, _uuid, mib):
+        if self.refusal is not None:
+            raise self.refusal
         self.told.append(("bandwidth", mib))
 
     def set_downtime(self, _uuid, milliseconds):
@@ -40,30 +51,49 @@ def hypervisor():
 
 
 @pytest.fixture
-def steered(hypervisor):
+def notes():
+    """What was journaled."""
+    return []
+
+
+@pytest.fixture
+def make(hypervisor, notes):
+    return lambda **policy: steering_of(hypervisor, notes, policy)
+
+
+@pytest.fixture
+def steered(make):
     """A move of one GiB at 10 MiB per second at most, with one downtime."""
-    deps = types.SimpleNamespace(
-        driver=hypervisor,
-        threads=concurrency.plain(),
-        reporter=types.SimpleNamespace(note=lambda _step: None),
-    )
-    migration = factories.migration(
-        policy=factories.policy(bandwidth=10, allow_paused=True), destination="host2"
-    )
-    notes = journal.Journal(clock.SystemClock(), migration)
-    made = steering.Steering(deps, factories.instance(), migration, notes)  # type: ignore[arg-type] # the parts it needs
+    made = make(bandwidth=10, allow_paused=True)
     made.begin()
     return made
 
 
-def look(iteration):
+def steering_of(hypervisor, notes, policy):
+    deps = types.SimpleNamespace(
+        driver=hypervisor,
+        threads=concurrency.plain(),
+        reporter=types.SimpleNamespace(note=notes.append),
+    )
+    migration = factories.migration(policy=factories.policy(**policy), destination="host2")
+    book = journal.Journal(clock.SystemClock(), migration)
+    server = factories.instance(vm_state=states.Vm.ACTIVE)
+    return steering.Steering(deps, server, migration, book)  # type: ignore[arg-type] # the parts it needs
+
+
+def told(notes):
+    """Give what was journaled: the action, and its words with the numbers behind them."""
+    return [(step.step.removeprefix("decide_"), step.details) for step in notes]
+
+
+def look(iteration, **values):
     """One look at a job: disks are copied in iteration 0."""
     return objects.MigrationProgress(
         migration_uuid="m",
         iteration=iteration,
         memory_total=MEMORY,
         memory_remaining=MEMORY,
-        rate=MEMORY,
+        **{"rate": MEMORY, **values},
     )
 
 
@@ -99,3 +129,90 @@ def test_what_was_left_out_stays_out(steered):
     steered.change(steered.policy.replace(post_copy="on-stall", bandwidth=40))
 
     assert ("never", 40) == (steered.policy.post_copy, steered.policy.bandwidth)
+
+
+def test_change_leaves_a_lifted_limit_alone(steered, hypervisor):
+    """The guest stands still: another downtime does not slow it down again."""
+    steered.observe(look(1), 1.0)
+    steered.force()
+    hypervisor.told.clear()
+    steered.change(steered.policy.replace(downtime_ms=900))
+
+    assert [("downtime", 900)] == hypervisor.told
+
+
+def test_limit_that_is_asked_for_during_a_pause_holds(steered, hypervisor):
+    """A person may."""
+    steered.observe(look(1), 1.0)
+    steered.force()
+    hypervisor.told.clear()
+    steered.change(steered.policy.replace(bandwidth=5))
+
+    assert [("bandwidth", 5)] == hypervisor.told
+
+
+def test_every_order_is_journaled(steered, notes):
+    """With what there was before, and why."""
+    steered.change(steered.policy.replace(bandwidth=40))
+    steered.observe(look(1), 1.0)
+    steered.force()
+
+    by_operator = "an operator changed the bandwidth: 40 MiB/s from now on"
+    assert [
+        ("set-downtime", 'the move begins with 500 ms {"downtime_ms": 500}'),
+        ("set-bandwidth", f'{by_operator} {{"bandwidth": 40, "before": 10}}'),
+        ("set-bandwidth", 'memory begins: 40 MiB/s from now on {"bandwidth": 40, "before": 40}'),
+        (
+            "set-bandwidth",
+            'the guest is to stand still: no limit from now on {"bandwidth": 0, "before": 40}',
+        ),
+    ] == [note for note in told(notes) if note[0] != "pause"]
+
+
+def test_refused_limit_changes_nothing(steered, hypervisor, notes):
+    """Who asked for it hears why, and the journal has it."""
+    hypervisor.refusal = errors.HypervisorError("busy")
+
+    with pytest.raises(errors.HypervisorError, match="busy"):
+        steered.change(steered.policy.replace(bandwidth=40, downtime_ms=900))
+
+    assert (10, 500) == (steered.policy.bandwidth, steered.policy.downtime_ms)
+    assert [] == hypervisor.told
+    assert (
+        "refused",
+        'set-bandwidth was not done: busy {"bandwidth": 40, "before": 10}',
+    ) == told(notes)[-1]
+
+
+def test_what_is_left_out_is_journaled(make, hypervisor, notes):
+    """With what the policy wanted."""
+    hypervisor.left_out = {"post_copy": "never"}
+    make(post_copy="on-timeout").begin()
+
+    assert (
+        "left-out",
+        'no post-copy: too old {"post_copy": "on-timeout"}',
+    ) == told(notes)[0]
+
+
+@pytest.mark.parametrize("source", ["journal", "job"])
+def test_timeout_counts_from_the_jobs_begin(make, notes, source):
+    """Whichever process began it, by the journal or by the hypervisor."""
+    steered = make(completion_timeout=60, on_timeout="pause", allow_paused=True)
+    steered.resume(59.0 if source == "journal" else 0.0)
+    steered.observe(look(1, elapsed_ms=0 if source == "journal" else 61_000), 2.0)
+
+    assert "pause" in [action for action, _details in told(notes)]
+
+
+def test_pause_of_an_earlier_process_is_known(make, hypervisor):
+    """It is not paused again, nor slowed down, and given up at the last moment."""
+    hypervisor.power = states.Power.PAUSED
+    steered = make(bandwidth=10, completion_timeout=60, on_timeout="pause", allow_paused=True)
+    steered.resume(61.0)
+    steered.observe(look(1), 1.0)
+    steered.change(steered.policy.replace(downtime_ms=900))
+
+    assert [("downtime", 500), ("downtime", 900)] == hypervisor.told
+    with pytest.raises(errors.WrongState, match="stands still"):
+        steered.force()

@@ -120,7 +120,9 @@ def test_start_is_told_again_once_for_each_lease(stage, checked):
     queue.tick(stage.deps)
     queue.tick(stage.deps._replace(process="2"))
 
-    assert 2 == len(stage.everybody.told("live_migration"))
+    first, (host, written) = stage.everybody.told("live_migration")
+    assert ("host1", "pre_live_migration") == (host, written[-1].step)
+    assert "host1" == first[0]
     assert (0, "conductor1/1") == (read(stage, move).generation, read(stage, move).owner)
 
 

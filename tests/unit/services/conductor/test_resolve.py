@@ -76,7 +76,8 @@ def test_destination_that_was_given_up_is_not_asked(stage, move):
 def test_source_that_was_given_up_is_cleaned_by_hand(stage, move):
     """The guest is recorded where it runs, and the leftover is told."""
     sees(stage, "host2", **RUNS)
-    stage.everybody.answers["host2", "post_live_migration_at_destination"] = states.Power.RUNNING
+    arrived = objects.Arrival(power_state=states.Power.RUNNING)
+    stage.everybody.answers["host2", "post_live_migration_at_destination"] = arrived
     stage.force_down("host1")
 
     found = resolve(stage, move)

@@ -96,7 +96,8 @@ def test_guest_at_the_destination_is_recorded_there(stage, make, status):
     move = make(status=status)
     silent(stage)
     sees(stage, "host2", **RUNS)
-    stage.everybody.answers["host2", "post_live_migration_at_destination"] = states.Power.RUNNING
+    arrived = objects.Arrival(power_state=states.Power.RUNNING)
+    stage.everybody.answers["host2", "post_live_migration_at_destination"] = arrived
 
     found = resolve(stage, move)
 

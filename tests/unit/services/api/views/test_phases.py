@@ -58,6 +58,18 @@ def test_phases_of_a_move_that_arrived_make_up_the_total():
     } == found
 
 
+def test_post_copy_is_a_phase():
+    """Its guest runs at the destination, and waits now and then."""
+    arrived = move("completed", 17)
+    switched = ("switch_to_post_copy", 14, 14)
+
+    found = phases.durations(arrived, steps(arrived, *ARRIVED, switched), at(99))
+
+    assert found is not None
+    assert (7500, 2000) == (found["running"], found["running (post-copy)"])
+    assert found["total"] == sum(took for name, took in found.items() if name != "total")
+
+
 @pytest.mark.parametrize(
     ("status", "ended", "rows", "found"),
     [

@@ -114,7 +114,9 @@ def _fits(wanted, tested, seen, decision):
     assert not seen.paused
     assert seen.iteration > 0
     if tested.budget is not None:
-        assert seen.elapsed + decision.inputs["projected_s"] <= 2 * tested.budget + 0.001
+        late = seen.elapsed > tested.budget
+        limit = 2 * tested.budget if late else tested.budget
+        assert seen.elapsed + decision.inputs["projected_s"] <= limit + 0.001
     if wanted.post_copy == "on-timeout":
         assert seen.elapsed > tested.budget
 
@@ -235,6 +237,18 @@ def test_stalled_move_goes_into_post_copy():
     assert 1000 * MIB == decision.inputs["best_before"]
 
 
+@pytest.mark.parametrize(
+    ("budget", "expected"), [(59, []), (61, [Action.POST_COPY]), (0, [Action.POST_COPY])]
+)
+def test_stall_begins_no_post_copy_that_would_exceed_the_budget(budget, expected):
+    """The rest takes 10 s after 50: there is still the timeout, and what is done then."""
+    wanted = policy("must-finish", completion_timeout=budget, completion_timeout_per_gib=0)
+
+    decision, _ = stalled(wanted, [2000] + [1000] * 9)
+
+    assert expected == ([] if decision is None else [decision.action])
+
+
 def test_small_progress_is_no_progress():
     """Less than 4 percent in a window is none."""
     levels = [int(1000 * 0.997**i) for i in range(30)]
@@ -348,6 +362,26 @@ def test_refused_post_copy_falls_back():
     assert "post-copy was refused: not supported" in instead.reason
     assert left.refused(sample(11), "not supported") is None
     assert [Action.ABORT] == actions(left.observe(sample(500)))
+
+
+@pytest.mark.parametrize(
+    ("preset", "expected"),
+    [("gentle", Action.SET_DOWNTIME), ("huge-vm", Action.PAUSE)],
+)
+def test_order_that_failed_is_decided_again_in_a_moment(preset, expected):
+    """As if it had not been decided: with the same value, after a pause."""
+    tested = engine.Engine(policy(preset, completion_timeout=60), 8 * GIB)
+    at = 61 if expected is Action.PAUSE else 10
+    for seen in range(1, 4):
+        tested.observe(sample(seen, seen))
+    (first,) = tested.observe(sample(at, 4 if expected is Action.SET_DOWNTIME else 3))
+
+    tested.failed(first, at)
+    soon = tested.observe(sample(at + engine.AGAIN / 2, 4))
+    again = tested.observe(sample(at + engine.AGAIN, 4))
+
+    assert [] == soon
+    assert [(expected, first.value)] == [(each.action, each.value) for each in again]
 
 
 def test_operator_changes_the_downtime_at_once():

@@ -29,13 +29,14 @@ def test_hosts_that_can_everything_leave_a_policy_alone():
     """Nothing is left out without a reason."""
     policy = factories.policy(**WISH)
 
-    assert (policy, (), "") == fallback.settle(policy, ALL, paused=False)
+    assert (policy, (), "", True) == fallback.settle(policy, ALL, paused=False)
 
 
 @pytest.mark.parametrize(
     ("without", "paused", "changed", "reasons"),
     [
         ({"post-copy"}, False, {"post_copy": "never"}, ["no post-copy: libvirt"]),
+        ({"post-copy-recovery"}, False, {"post_copy": "never"}, ["no post-copy: libvirt before"]),
         (set(), True, {"post_copy": "never"}, ["no post-copy: the guest is paused"]),
         ({"auto-converge"}, False, {"auto_converge": False}, ["no auto-converge"]),
         ({"zstd"}, False, {"compression": "none"}, ["no compression: QEMU or libvirt"]),
