@@ -16,9 +16,11 @@ OPTIONS = [
     ),
     cfg.StrOpt(
         "live_migration_scheme",
-        default="tcp",
+        default="tls",
         choices=["tcp", "tls", "ssh"],
-        help="How one libvirt daemon talks to the other: qemu+SCHEME://ADDRESS/system.",
+        help="How one libvirt daemon talks to the other: qemu+SCHEME://ADDRESS/system. The disks "
+        "of cold moves go the same way. tls needs certificates on every host, where libvirt "
+        "looks for them; tcp is in the clear, and for networks that nobody else reaches.",
     ),
     cfg.StrOpt(
         "migration_ports",
@@ -113,8 +115,10 @@ OPTIONS = [
     ),
     cfg.BoolOpt(
         "live_migration_with_native_tls",
-        default=False,
-        help="True encrypts memory and disks on their way; no flavor or request can then do "
-        "without. It needs certificates on every host.",
+        default=True,
+        help="True encrypts memory and disks of live migrations on their way; no flavor or "
+        "request can then do without. It needs certificates for QEMU on every host: a move "
+        "between hosts that have none is refused. False leaves it to the policy. The conductor "
+        "decides by its own value: give it the same as the hosts.",
     ),
 ]

@@ -85,12 +85,14 @@ class Terms(NamedTuple):
     """On what terms a move will run: the policy with what these hosts cannot combine left out.
 
     `notes` are the reasons, a sentence for each thing left out; `refusal` is
-    not empty when the move must not begin at all.
+    not empty when the move must not begin at all; `doubt` is what will soon be
+    one.
     """
 
     policy: objects.MigrationPolicy
     notes: tuple[str, ...] = ()
     refusal: str = ""
+    doubt: str = ""
 
 
 class Driver(cold.ColdMoves):

@@ -6,6 +6,7 @@ ask the same ones: driver.Driver makes the first fail an error.
 
 from __future__ import annotations
 
+import datetime
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from common import errors
 from common import ids
 from common import objects
 from services.compute.virt import checks as plain
+from services.compute.virt.libvirt import certificates
 from services.compute.virt.libvirt import disks
 from services.compute.virt.libvirt import facts
 from services.compute.virt.libvirt import features
@@ -41,6 +43,7 @@ class Arrival(NamedTuple):
     here: settings.Settings
     host: facts.Host
     instance: objects.Instance
+    now: datetime.datetime
 
 
 class Running(NamedTuple):
@@ -63,6 +66,7 @@ class Departure(NamedTuple):
     asked: bool | None  # copy disks, as the request has it
     data: objects.LibvirtLiveMigrateData
     there: objects.HostFacts
+    now: datetime.datetime
 
     @property
     def shared(self) -> bool:
@@ -78,6 +82,12 @@ DESTINATION: tuple[checks.Check[Arrival], ...] = (
     checks.Check("cpu-model", lambda at: model(at.here, at.host)),
     checks.Check("bridges", lambda at: bridges(at.here.host, at.instance)),
     checks.Check("no-guest", lambda at: absent(at.here, at.connection, at.instance.uuid)),
+    checks.Check(
+        "libvirt-tls",
+        lambda at: certificates.answer(
+            at.here.scheme, certificates.server(features.daemon(), at.now)
+        ),
+    ),
     checks.Check("port-range", lambda at: configured(at.here.ports, features.settings())),
 )
 
@@ -100,6 +110,12 @@ SOURCE: tuple[checks.Check[Departure], ...] = (
     ),
     checks.Check("files", lambda at: plain.untouched(at.instance, at.data, shared=at.shared)),
     checks.Check("disk-space", lambda at: plain.room(at.data)),
+    checks.Check(
+        "libvirt-tls-source",
+        lambda at: certificates.answer(
+            reach.scheme(at.data.destination_uri), certificates.client(at.now)
+        ),
+    ),
     checks.Check("libvirt-port", lambda at: reach.libvirt(at.data.destination_uri)),
     checks.Check("migration-ports", lambda at: ports(at.data)),
 )
@@ -126,6 +142,7 @@ def destination(
 ) -> objects.CheckReport:
     """Check what this host alone can tell, leave the test file, and listen for the source."""
     here = at.here
+    qemu = certificates.incoming(features.settings(), at.now)
     with trouble.told(f"look for server {at.instance.uuid}"):
         results = checks.every(DESTINATION, here.host, at)
     with trouble.files(f"check {here.instances}"):
@@ -138,7 +155,9 @@ def destination(
             destination_uri=here.peer_uri,
             destination_port=doors.open(name, here.address),
             destination_free_bytes=roomy(here, space, over_commit=data.disk_over_commit),
-            destination_facts=at.host.facts.replace(bridges=facts.bridges()),
+            destination_facts=at.host.facts.replace(
+                bridges=facts.bridges(), tls_fault=qemu.fault, tls_doubt=qemu.doubt
+            ),
             destination_has_files=here.folder(at.instance.uuid).exists(),
         )
     return objects.CheckReport(data=found, results=results)
@@ -199,6 +218,7 @@ def source(
     host: facts.Host,
     instance: objects.Instance,
     data: objects.LibvirtLiveMigrateData,
+    now: datetime.datetime,
 ) -> objects.CheckReport:
     """Check the guest against what the destination told, and decide block_migration."""
     there = data.destination_facts
@@ -211,7 +231,7 @@ def source(
             results = [checks.failed("guest", here.host, absence)]
             return objects.CheckReport(data=data, results=results)
         found = agreed(here, guest, data)
-        at = Departure(connection, host, instance, guest, data.block_migration, found, there)
+        at = Departure(connection, host, instance, guest, data.block_migration, found, there, now)
         standing = checks.passed("guest", here.host, f"it is active on {here.host}")
         results = [standing, *checks.every(SOURCE, here.host, at)]
     return objects.CheckReport(data=found, results=results)

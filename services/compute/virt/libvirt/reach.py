@@ -55,10 +55,15 @@ class Doors:
             found[1].close()
 
 
+def scheme(uri: str) -> str:
+    """Give the scheme of a libvirt's address, as live_migration_scheme has it."""
+    return parse.urlsplit(uri).scheme.removeprefix("qemu+")
+
+
 def libvirt(uri: str) -> str:
     """Refuse a destination whose libvirt this host cannot connect to."""
     there = parse.urlsplit(uri)
-    port = there.port or streams.PORTS[there.scheme.removeprefix("qemu+")]
+    port = there.port or streams.PORTS[scheme(uri)]
     return _knock("libvirt", there.hostname or "", port)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import libvirt
 
+    from common import clock
     from common import objects
     from services.compute.virt.libvirt import connection
     from services.compute.virt.libvirt import disks
@@ -34,6 +35,7 @@ class ColdMoves(contract.ColdMoves):
     REMOVE: int
     _here: settings.Settings
     _link: connection.Connection
+    _time: clock.Clock
 
     def survey(self, instance: objects.Instance, cold: objects.ColdMove) -> objects.ColdMove:
         """Describe the guest's disks and this host."""
@@ -92,7 +94,7 @@ class ColdMoves(contract.ColdMoves):
         opened = self._link.get()
         doing = f"make ready for server {instance.uuid}"
         with trouble.told(doing), trouble.files(doing):
-            at = checks.Arrival(opened, self._here, self._known(), instance)
+            at = checks.Arrival(opened, self._here, self._known(), instance, self._time.now())
             stays = instance.host == self._here.host
             return arrival.prepare(arrival.Coming(at, cold, stays))
 
