@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 PATIENCE = 60
 ELSEWHERE = "198.18.14.99"
-SLOW = {"bandwidth": 12}  # MiB per second
+SLOW: dict[str, object] = {"bandwidth": 12}  # MiB per second
 # What the guest's device writes to its disk, and nobody shall read on the way.
 WRITTEN = 0xA5
 WORD = bytes([WRITTEN]) * 512

@@ -169,7 +169,10 @@ class Driver(cold.ColdMoves):
     def examine_destination(
         self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
     ) -> objects.CheckReport:
-        """Make every check of the destination, fill in its part, and leave the test file."""
+        """Make every check of the destination, fill in its part, and leave the test file.
+
+        Who names the file in `data` may have it removed before the answer is there.
+        """
 
     def check_destination(
         self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData

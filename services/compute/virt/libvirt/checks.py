@@ -17,7 +17,6 @@ import libvirt
 
 from common import checks
 from common import errors
-from common import ids
 from common import objects
 from services.compute.virt import checks as plain
 from services.compute.virt.libvirt import certificates
@@ -32,7 +31,6 @@ from services.compute.virt.libvirt import streams
 from services.compute.virt.libvirt import trouble
 from services.compute.virt.libvirt import usage
 
-PROBE = ".whimbrel-probe"
 EMULATED = "plain QEMU emulates the same processors everywhere"
 
 
@@ -147,13 +145,14 @@ def destination(
         results = checks.every(DESTINATION, here.host, at)
     with trouble.files(f"check {here.instances}"):
         space = usage.space(at.connection, here)
-        name = data.test_file or f"{PROBE}-{here.host}-{ids.new()}"
-        (here.instances / name).touch()
+        named = checks.owns(here.host, data.test_file)
+        name = str(data.test_file) if named else checks.test_file(here.host)
+        port = listening(here, name, doors)
         found = data.replace(
             test_file=name,
             destination_address=here.address,
             destination_uri=here.peer_uri,
-            destination_port=doors.open(name, here.address),
+            destination_port=port,
             destination_free_bytes=roomy(here, space, over_commit=data.disk_over_commit),
             destination_facts=at.host.facts.replace(
                 bridges=facts.bridges(), tls_fault=qemu.fault, tls_doubt=qemu.doubt
@@ -161,6 +160,17 @@ def destination(
             destination_has_files=here.folder(at.instance.uuid).exists(),
         )
     return objects.CheckReport(data=found, results=results)
+
+
+def listening(here: settings.Settings, name: str, doors: reach.Doors) -> int:
+    """Leave the test file and listen; WrongState, and no file, for a check that was cleaned up."""
+    file = here.instances / name
+    file.touch()
+    try:
+        return doors.open(name, here.address)
+    except errors.WrongState:
+        file.unlink(missing_ok=True)
+        raise
 
 
 def roomy(here: settings.Settings, space: disks.Space, *, over_commit: bool) -> int:
@@ -174,9 +184,10 @@ def clean(
     here: settings.Settings, data: objects.LibvirtLiveMigrateData, doors: reach.Doors
 ) -> None:
     """Remove the test file that this host made and listen no more; a repeat is fine."""
-    name = data.test_file
-    if name is None or not name.startswith(f"{PROBE}-{here.host}-") or "/" in name:
+    name = str(data.test_file)
+    if not checks.owns(here.host, name):
         return
+    # First: who makes the file anew from now on sees that it is not wanted.
     doors.close(name)
     with trouble.files(f"remove {name}"):
         (here.instances / name).unlink(missing_ok=True)
@@ -185,7 +196,7 @@ def clean(
 def sweep(here: settings.Settings) -> None:
     """Remove this host's test files that a crash left."""
     with trouble.files(f"look into {here.instances}"):
-        for path in here.instances.glob(f"{PROBE}-{here.host}-*"):
+        for path in here.instances.glob(f"{checks.TEST_FILE}-{here.host}-*"):
             path.unlink(missing_ok=True)
 
 

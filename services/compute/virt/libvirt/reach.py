@@ -8,6 +8,7 @@ comes, nobody reads it. Plain system sockets: these calls run in native threads.
 from __future__ import annotations
 
 import _socket
+import collections
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib import parse
@@ -21,6 +22,7 @@ from services.compute.virt.libvirt import terms
 TIMEOUT = 3.0
 # Seconds after which a listener whose check was given up is closed.
 FORGOTTEN = 120.0
+REMEMBERED = 1000  # doors that were closed
 
 
 class Doors:
@@ -32,11 +34,17 @@ class Doors:
         self._time = time
         self._lock = native.Lock()
         self._open: dict[str, tuple[float, _socket.socket]] = {}
+        self._closed: collections.OrderedDict[str, None] = collections.OrderedDict()
 
     def open(self, name: str, address: str) -> int:
-        """Listen where QEMU would, and give the port; 0 when none of the range is free."""
+        """Listen where QEMU would, and give the port; 0 when none of the range is free.
+
+        WrongState when it was closed already: its check comes too late.
+        """
         now = self._time.monotonic()
         with self._lock:
+            if name in self._closed:
+                raise errors.WrongState(f"the check of {name} was given up before it ended")
             for old in [key for key, (since, _) in self._open.items() if now - since > FORGOTTEN]:
                 self._open.pop(old)[1].close()
             if name in self._open:
@@ -48,9 +56,12 @@ class Doors:
             return _port(made)
 
     def close(self, name: str) -> None:
-        """Listen no more; a repeat is fine."""
+        """Listen no more, also if it is opened only later; a repeat is fine."""
         with self._lock:
             found = self._open.pop(name, None)
+            self._closed[name] = None
+            while len(self._closed) > REMEMBERED:
+                self._closed.popitem(last=False)
         if found is not None:
             found[1].close()
 

@@ -109,6 +109,31 @@ def test_every_answer_of_the_destination_is_told(here, connection, doors):
     assert [check.name for check in checks.DESTINATION] == [result.name for result in results]
 
 
+def test_the_file_has_the_name_that_was_given(here, connection, doors):
+    """The conductor knows it before it asks; a name of somebody else's is not taken."""
+    at = checks.Arrival(connection, here, HOST, factories.instance(), factories.NOW)
+    given = answers.test_file("host1")
+
+    mine = checks.destination(at, asked(test_file=given), doors).data
+    other = checks.destination(at, asked(test_file="../precious"), doors).data
+
+    assert given == mine.test_file
+    assert answers.owns("host1", other.test_file)
+    assert {mine.test_file, other.test_file} == set(names(here))
+
+
+def test_a_check_that_was_given_up_leaves_nothing(here, connection, doors):
+    """It ends after its own clean-up: nobody would ever remove the file."""
+    at = checks.Arrival(connection, here, HOST, factories.instance(), factories.NOW)
+    late = asked(test_file=answers.test_file("host1"))
+    checks.clean(here, late, doors)
+
+    with pytest.raises(errors.WrongState, match="given up"):
+        checks.destination(at, late, doors)
+
+    assert [] == names(here)
+
+
 @pytest.mark.parametrize("name", [None, "../precious", "precious", ".whimbrel-probe-host2-x"])
 def test_clean_removes_only_own_test_files(here, doors, name):
     """A name from the bus cannot remove anything else."""
