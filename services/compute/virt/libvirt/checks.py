@@ -24,14 +24,13 @@ from services.compute.virt.libvirt import disks
 from services.compute.virt.libvirt import facts
 from services.compute.virt.libvirt import features
 from services.compute.virt.libvirt import guests
+from services.compute.virt.libvirt import processors
 from services.compute.virt.libvirt import qcow2
 from services.compute.virt.libvirt import reach
 from services.compute.virt.libvirt import settings
 from services.compute.virt.libvirt import streams
 from services.compute.virt.libvirt import trouble
 from services.compute.virt.libvirt import usage
-
-EMULATED = "plain QEMU emulates the same processors everywhere"
 
 
 class Arrival(NamedTuple):
@@ -50,8 +49,9 @@ class Running(NamedTuple):
     architecture: str
     machine_type: str
     virt_type: str
-    cpu: ET.Element | None
+    cpu: str
     disks: list[objects.DiskInfo]
+    uses: tuple[str, ...] = ()  # features of its processor, where they can differ
 
 
 class Departure(NamedTuple):
@@ -100,8 +100,16 @@ SOURCE: tuple[checks.Check[Departure], ...] = (
     ),
     checks.Check("machine-type", lambda at: plain.machine(at.guest.machine_type, at.there)),
     checks.Check("accelerator", lambda at: plain.accelerator(at.guest.virt_type, at.there)),
-    checks.Check("cpu", lambda at: cpu(at.connection, at.guest, at.there)),
-    checks.Check("cpu-back", lambda at: back(at.connection, at.guest, at.host.facts, at.there)),
+    checks.Check(
+        "cpu",
+        lambda at: processors.forth(at.guest.virt_type, at.guest.uses, at.there.cpu_features),
+    ),
+    checks.Check(
+        "cpu-back",
+        lambda at: processors.back(
+            at.guest.virt_type, at.host.facts.cpu_features, at.there.cpu_features
+        ),
+    ),
     checks.Check(
         "storage",
         lambda at: plain.storage(shared=at.shared, asked=at.asked, disks=len(at.guest.disks)),
@@ -271,18 +279,21 @@ def running(
         raise errors.GuestNotFound(f"{here.host} has no guest of server {instance.uuid}")
     if guests.standing(connection, instance.uuid) is not guests.Standing.ACTIVE:
         raise errors.WrongState(f"server {instance.uuid} is shut down on {here.host}")
-    return hardware(domain, instance)
+    found = hardware(domain, instance)
+    if found.virt_type == processors.PLAIN:
+        return found
+    return found._replace(uses=tuple(processors.expand(connection, found.virt_type, found.cpu)))
 
 
 def hardware(domain: libvirt.virDomain, instance: objects.Instance) -> Running:
     """Read the hardware of a guest, whether it runs or not."""
     xml = ET.fromstring(domain.XMLDesc())
-    kind = xml.find("os/type")
+    kind, cpu = xml.find("os/type"), xml.find("cpu")
     return Running(
         architecture=kind.get("arch", "") if kind is not None else "",
         machine_type=kind.get("machine", "") if kind is not None else "",
         virt_type=xml.get("type", ""),
-        cpu=xml.find("cpu"),
+        cpu=ET.tostring(cpu, encoding="unicode") if cpu is not None else "",
         disks=[info(each, instance) for each in xml.iterfind("devices/disk") if _local(each)],
     )
 
@@ -302,57 +313,6 @@ def info(disk: ET.Element, instance: objects.Instance) -> objects.DiskInfo:
         allocated_bytes=header.allocated,
         image_id=image,
     )
-
-
-def cpu(connection: libvirt.virConnect, guest: Running, there: objects.HostFacts) -> str:
-    """Refuse a destination that lacks features of the guest's processor, naming them.
-
-    Plain QEMU emulates the same models on every processor: nothing to compare.
-    """
-    if guest.virt_type == "qemu":
-        return EMULATED
-    if guest.cpu is None or not there.cpu:
-        return "one of the processors is not known to libvirt"
-    given = ET.tostring(guest.cpu, encoding="unicode")
-    lacking = missing(connection, guest.virt_type, given, there.cpu)
-    if lacking:
-        raise errors.IncompatibleCpu(
-            f"the destination's processor lacks {', '.join(lacking)}, which the guest uses"
-        )
-    return "the destination's processor has all that the guest uses"
-
-
-def back(
-    connection: libvirt.virConnect,
-    guest: Running,
-    ours: objects.HostFacts,
-    there: objects.HostFacts,
-) -> str | checks.Doubt:
-    """Warn of a destination whose processor has more than this one: the way back may be closed.
-
-    The guest keeps the processor that it has; one that is given the host's own
-    at its next start there is not.
-    """
-    if guest.virt_type == "qemu":
-        return EMULATED
-    if not ours.cpu or not there.cpu:
-        return "one of the processors is not known to libvirt"
-    more = missing(connection, guest.virt_type, there.cpu, ours.cpu)
-    if more:
-        return checks.Doubt(
-            f"this processor lacks {', '.join(more)}, which the destination's has: a guest that "
-            "starts there with the host's own processor cannot come back"
-        )
-    return "this processor has all that the destination's has"
-
-
-def missing(connection: libvirt.virConnect, virt_type: str, guest: str, there: str) -> list[str]:
-    """The features of a guest's processor that another host's lacks.
-
-    Both are written out by this host's libvirt, which leaves out what it
-    cannot give itself: the guest that runs here has none of that.
-    """
-    return sorted(_features(connection, virt_type, guest) - _features(connection, virt_type, there))
 
 
 def seen(instances: Path, name: str) -> bool:
@@ -378,15 +338,4 @@ def _local(disk: ET.Element) -> bool:
         and disk.get("device") == "disk"
         and disk.find("readonly") is None
         and disk.find("shareable") is None
-    )
-
-
-def _features(connection: libvirt.virConnect, virt_type: str, cpu: str) -> frozenset[str]:
-    """Every feature of a processor, those its model implies too."""
-    whole = connection.baselineHypervisorCPU(
-        None, None, None, virt_type, [cpu], libvirt.VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES
-    )
-    found = ET.fromstring(whole).iterfind("feature")
-    return frozenset(
-        each.get("name", "") for each in found if each.get("policy", "require") != "disable"
     )

@@ -16,7 +16,6 @@ FACTS = objects.HostFacts(
     machine_types=["pc-q35-7.2"],
 )
 HOST = facts.Host(FACTS, frozenset({"qemu64"}))
-KVM = checks.Running("x86_64", "pc-q35-7.2", "kvm", None, [])
 
 
 @pytest.fixture
@@ -50,25 +49,6 @@ def test_guest_that_is_there_already_is_refused(here, connection):
 
     with pytest.raises(errors.CheckFailed, match="already"):
         checks.absent(here, connection, uuid)
-
-
-def test_more_of_a_processor_warns_of_the_way_back(connection, monkeypatch):
-    """What the destination has in excess refuses nothing."""
-    monkeypatch.setattr(checks, "missing", lambda *_args: ["avx512f"])
-    with_cpu = FACTS.replace(cpu="<cpu/>")
-
-    answer = checks.back(connection, KVM, with_cpu, with_cpu)
-
-    assert isinstance(answer, answers.Doubt)
-    assert "lacks avx512f" in answer.reason
-
-
-def test_plain_qemu_compares_no_processors(connection):
-    """It emulates the same ones everywhere."""
-    emulated = KVM._replace(virt_type="qemu")
-
-    assert checks.EMULATED == checks.cpu(connection, emulated, FACTS)
-    assert checks.EMULATED == checks.back(connection, emulated, FACTS, FACTS)
 
 
 def test_destination_leaves_a_test_file_and_takes_it_back(here, connection, doors):
