@@ -28,8 +28,8 @@ OPTIONS = [
         regex=r"^[0-9]{1,5}-[0-9]{1,5}$",
         help="First and last port that libvirt gives to incoming guests: migration_port_min and "
         "migration_port_max of this host's qemu.conf, the same on all hosts. The checks of a live "
-        "migration try one of them, and warn when qemu.conf says otherwise; a connection whose "
-        "link is dead is known by them.",
+        "migration try the first that is free and the last, and warn when qemu.conf says "
+        "otherwise; a connection whose link is dead is known by them.",
     ),
     cfg.StrOpt(
         "virt_type",

@@ -27,6 +27,7 @@ from services.compute.virt.libvirt import guests
 from services.compute.virt.libvirt import processors
 from services.compute.virt.libvirt import qcow2
 from services.compute.virt.libvirt import reach
+from services.compute.virt.libvirt import records
 from services.compute.virt.libvirt import settings
 from services.compute.virt.libvirt import streams
 from services.compute.virt.libvirt import trouble
@@ -61,6 +62,7 @@ class Departure(NamedTuple):
     host: facts.Host
     instance: objects.Instance
     guest: Running
+    here: settings.Settings
     asked: bool | None  # copy disks, as the request has it
     data: objects.LibvirtLiveMigrateData
     there: objects.HostFacts
@@ -114,6 +116,7 @@ SOURCE: tuple[checks.Check[Departure], ...] = (
         "storage",
         lambda at: plain.storage(shared=at.shared, asked=at.asked, disks=len(at.guest.disks)),
     ),
+    checks.Check("paths", lambda at: paths(at.here, at.data)),
     checks.Check("files", lambda at: plain.untouched(at.instance, at.data, shared=at.shared)),
     checks.Check("disk-space", lambda at: plain.room(at.data)),
     checks.Check(
@@ -155,12 +158,14 @@ def destination(
         space = usage.space(at.connection, here)
         named = checks.owns(here.host, data.test_file)
         name = str(data.test_file) if named else checks.test_file(here.host)
-        port = listening(here, name, doors)
+        opened = listening(here, name, doors)
         found = data.replace(
             test_file=name,
             destination_address=here.address,
             destination_uri=here.peer_uri,
-            destination_port=port,
+            destination_ports=opened,
+            destination_instances=str(here.instances),
+            destination_cache=str(here.cache),
             destination_free_bytes=roomy(here, space, over_commit=data.disk_over_commit),
             destination_facts=at.host.facts.replace(
                 bridges=facts.bridges(), tls_fault=qemu.fault, tls_doubt=qemu.doubt
@@ -170,12 +175,13 @@ def destination(
     return objects.CheckReport(data=found, results=results)
 
 
-def listening(here: settings.Settings, name: str, doors: reach.Doors) -> int:
+def listening(here: settings.Settings, name: str, doors: reach.Doors) -> list[int]:
     """Leave the test file and listen; WrongState, and no file, for a check that was cleaned up."""
     file = here.instances / name
     file.touch()
     try:
-        return doors.open(name, here.address)
+        busy = records.any_of(here.instances, records.Role.COMING)
+        return doors.open(name, here.address, busy=busy)
     except errors.WrongState:
         file.unlink(missing_ok=True)
         raise
@@ -250,7 +256,9 @@ def source(
             results = [checks.failed("guest", here.host, absence)]
             return objects.CheckReport(data=data, results=results)
         found = agreed(here, guest, data)
-        at = Departure(connection, host, instance, guest, data.block_migration, found, there, now)
+        at = Departure(
+            connection, host, instance, guest, here, data.block_migration, found, there, now
+        )
         standing = checks.passed("guest", here.host, f"it is active on {here.host}")
         results = [standing, *checks.every(SOURCE, here.host, at)]
     return objects.CheckReport(data=found, results=results)
@@ -322,13 +330,27 @@ def seen(instances: Path, name: str) -> bool:
     return (instances / name).exists()
 
 
+def paths(here: settings.Settings, data: objects.LibvirtLiveMigrateData) -> str:
+    """Refuse a destination that keeps files elsewhere: the guest takes its paths along."""
+    for option, ours, theirs in (
+        ("[compute] instances_path", str(here.instances), data.destination_instances),
+        ("[image] cache", str(here.cache), data.destination_cache),
+    ):
+        if ours != theirs:
+            raise errors.StorageMismatch(
+                f"{option} is {ours} on {here.host} and {theirs} on {data.destination_address}: "
+                "give both hosts the same"
+            )
+    return f"both hosts keep disks in {here.instances} and images in {here.cache}"
+
+
 def ports(data: objects.LibvirtLiveMigrateData) -> str | checks.Doubt:
     """Refuse a destination whose ports for incoming guests cannot be reached."""
-    if not data.destination_port:
+    if not data.destination_ports:
         return checks.Doubt(
             f"{data.destination_address} has no free port for incoming guests to try"
         )
-    return reach.qemu(data.destination_address, data.destination_port)
+    return reach.qemu(data.destination_address, data.destination_ports)
 
 
 def _local(disk: ET.Element) -> bool:

@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from common import checks as answers
@@ -59,12 +62,12 @@ def test_destination_leaves_a_test_file_and_takes_it_back(here, connection, door
 
     assert found.test_file in names(here)
     assert "qemu+tcp://127.0.0.1/system" == found.destination_uri
-    assert "answers" in reach.qemu("127.0.0.1", found.destination_port)
+    assert "answers" in reach.qemu("127.0.0.1", found.destination_ports)
     checks.clean(here, found, doors)
     checks.clean(here, found, doors)
     assert [] == names(here)
     with pytest.raises(errors.Unreachable, match="Connection refused"):
-        reach.qemu("127.0.0.1", found.destination_port)
+        reach.qemu("127.0.0.1", found.destination_ports)
 
 
 def test_room_is_what_the_host_does_not_keep_for_itself(here, connection, doors):
@@ -154,7 +157,28 @@ def test_a_guest_that_is_not_here_is_the_only_answer(here, connection):
 
 def test_a_destination_without_a_free_port_is_doubted():
     """Nothing could be tried, which proves nothing."""
-    assert isinstance(checks.ports(asked(destination_port=0)), answers.Doubt)
+    assert isinstance(checks.ports(asked(destination_ports=[])), answers.Doubt)
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({}, ""),
+        ({"instances": "/srv/vms"}, "instances_path"),
+        ({"cache": "/srv/images"}, "[image] cache"),
+    ],
+)
+def test_hosts_that_keep_files_elsewhere_are_refused(here, connection, doors, values, named):
+    """The guest's definition names its files by the source's paths; the option is told."""
+    at = checks.Arrival(connection, here, HOST, factories.instance(), factories.NOW)
+    told = checks.destination(at, asked(), doors).data
+    source = here._replace(**{name: Path(value) for name, value in values.items()})
+
+    if not named:
+        assert str(here.instances) in checks.paths(source, told)
+        return
+    with pytest.raises(errors.StorageMismatch, match=re.escape(named)):
+        checks.paths(source, told)
 
 
 def test_test_file_is_seen_or_not(here):
