@@ -10,6 +10,7 @@ import datetime
 import re
 import ssl
 import subprocess
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from pathlib import Path
@@ -93,10 +94,11 @@ def client(now: datetime.datetime, pki: Path = PKI) -> State:
     return _judge([pki / name for name in CLIENT], now)
 
 
-def answer(scheme: str, state: State) -> str | checks.Doubt:
+def answer(scheme: str, judge: Callable[[], State]) -> str | checks.Doubt:
     """Refuse a host whose libvirt cannot do its part in TLS, where the scheme asks for it."""
     if scheme != "tls":
         return f"[libvirt] live_migration_scheme is {scheme}: libvirt needs no certificates"
+    state = judge()
     if state.fault:
         raise errors.CheckFailed(
             f"libvirt shall talk to other hosts by TLS, and {state.fault}; {fallback.PLAIN}"

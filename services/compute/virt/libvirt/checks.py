@@ -85,7 +85,7 @@ DESTINATION: tuple[checks.Check[Arrival], ...] = (
     checks.Check(
         "libvirt-tls",
         lambda at: certificates.answer(
-            at.here.scheme, certificates.server(features.daemon(), at.now)
+            at.here.scheme, lambda: certificates.server(features.daemon(), at.now)
         ),
     ),
     checks.Check("port-range", lambda at: configured(at.here.ports, features.settings())),
@@ -122,7 +122,7 @@ SOURCE: tuple[checks.Check[Departure], ...] = (
     checks.Check(
         "libvirt-tls-source",
         lambda at: certificates.answer(
-            reach.scheme(at.data.destination_uri), certificates.client(at.now)
+            reach.scheme(at.data.destination_uri), lambda: certificates.client(at.now)
         ),
     ),
     checks.Check("libvirt-port", lambda at: reach.libvirt(at.data.destination_uri)),

@@ -233,7 +233,10 @@ class Driver(moves.ColdMoves, driver.Driver):
         both = theirs.intersection(self._known().facts.features)
         guest = self.guest(instance.uuid)
         paused = guest is not None and guest.power is states.Power.PAUSED
-        secrecy = certificates.both(self._here.host, data, features.settings(), self._time.now())
+        secrecy = fallback.READY
+        if policy.tls:
+            conf, now = features.settings(), self._time.now()
+            secrecy = certificates.both(self._here.host, data, conf, now)
         return fallback.settle(policy, both, paused=paused, secrecy=secrecy)
 
     def migrate(

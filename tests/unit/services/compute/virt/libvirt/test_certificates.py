@@ -164,15 +164,15 @@ def test_a_host_without_certificates_says_how_to_do_without():
     state = certificates.State("/etc/pki/CA/cacert.pem is missing")
 
     with pytest.raises(errors.CheckFailed) as refused:
-        certificates.answer("tls", state)
+        certificates.answer("tls", lambda: state)
 
     assert state.fault in refused.value.message
     assert PLAIN in refused.value.message
-    assert "tcp" in certificates.answer("tcp", state)
+    assert "tcp" in certificates.answer("tcp", lambda: state)
 
 
 def test_a_certificate_of_libvirts_that_soon_expires_is_doubted():
     """A warning in time."""
     assert checks.Doubt("x expires") == certificates.answer(
-        "tls", certificates.State("", "x expires")
+        "tls", lambda: certificates.State("", "x expires")
     )

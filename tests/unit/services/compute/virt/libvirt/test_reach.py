@@ -1,3 +1,4 @@
+import os
 import socket
 
 import pytest
@@ -8,7 +9,8 @@ from services.compute.virt.libvirt import reach
 from services.compute.virt.libvirt import streams
 from tests.factories import NOW
 
-HERE = "127.0.0.1"
+# Of this process alone: elsewhere somebody may have the port.
+HERE = f"127.9.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
 
 
 @pytest.fixture
