@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from typing import TypeVar
 
 from common import errors
+from common import ids
 from common import objects
 from common import states
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 T = TypeVar("T")
+
+TEST_FILE = ".whimbrel-probe"
 
 
 class Doubt(NamedTuple):
@@ -34,6 +37,16 @@ class Check(NamedTuple, Generic[T]):
 
     name: str
     look: Callable[[T], str | Doubt]
+
+
+def test_file(host: str) -> str:
+    """Name a file by which this destination shows whether a source sees its disks."""
+    return f"{TEST_FILE}-{host}-{ids.new()}"
+
+
+def owns(host: str, name: str | None) -> bool:
+    """Tell whether such a file may be this host's to make and to remove."""
+    return name is not None and name.startswith(f"{TEST_FILE}-{host}-") and "/" not in name
 
 
 def require(checks: Iterable[Check[T]], seen: T) -> None:

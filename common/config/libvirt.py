@@ -17,9 +17,11 @@ OPTIONS = [
     ),
     cfg.StrOpt(
         "live_migration_scheme",
-        default="tcp",
+        default="tls",
         choices=["tcp", "tls", "ssh"],
-        help="How one libvirt daemon talks to the other: qemu+SCHEME://ADDRESS/system.",
+        help="How one libvirt daemon talks to the other: qemu+SCHEME://ADDRESS/system. The disks "
+        "of cold moves go the same way. tls needs certificates on every host, where libvirt "
+        "looks for them; tcp is in the clear, and for networks that nobody else reaches.",
     ),
     cfg.StrOpt(
         "migration_ports",
@@ -27,8 +29,8 @@ OPTIONS = [
         regex=r"^[0-9]{1,5}-[0-9]{1,5}$",
         help="First and last port that libvirt gives to incoming guests: migration_port_min and "
         "migration_port_max of this host's qemu.conf, the same on all hosts. The checks of a live "
-        "migration try one of them, and warn when qemu.conf says otherwise; a connection whose "
-        "link is dead is known by them.",
+        "migration try the first that is free and the last, and warn when qemu.conf says "
+        "otherwise; a connection whose link is dead is known by them.",
     ),
     cfg.StrOpt(
         "virt_type",
@@ -156,8 +158,10 @@ OPTIONS = [
     ),
     cfg.BoolOpt(
         "live_migration_with_native_tls",
-        default=False,
-        help="True encrypts memory and disks on their way; no flavor or request can then do "
-        "without. It needs certificates on every host.",
+        default=True,
+        help="True encrypts memory and disks of live migrations on their way; no flavor or "
+        "request can then do without. It needs certificates for QEMU on every host: a move "
+        "between hosts that have none is refused. False leaves it to the policy. The conductor "
+        "decides by its own value: give it the same as the hosts.",
     ),
 ]

@@ -38,11 +38,12 @@ class HostFacts(base.Value):
 
     `features` are what a move may use: post-copy, post-copy-recovery, parallel,
     parallel-post-copy, auto-converge, tls, and for each usable compression its
-    method: xbzrle, zlib, zstd.
+    method: xbzrle, zlib, zstd. Whether the certificates for tls are there is told
+    by `tls_fault` and `tls_doubt`, as sentences; empty where nothing is wrong.
     """
 
     VERSION = "1.1"
-    ADDED = {"1.1": {"features": []}}
+    ADDED = {"1.1": {"features": [], "cpu_features": [], "tls_fault": "", "tls_doubt": ""}}
     fields = {
         "architecture": fields.StringField(),
         "hypervisor_type": fields.StringField(),
@@ -51,8 +52,11 @@ class HostFacts(base.Value):
         "virt_type": fields.StringField(default="qemu"),
         "machine_types": fields.ListOfStringsField(default=[]),
         "cpu": fields.StringField(default=""),  # libvirt's <cpu> of the host
+        "cpu_features": fields.ListOfStringsField(default=[]),  # of it, its model's too
         "bridges": fields.ListOfStringsField(default=[]),
         "features": fields.ListOfStringsField(default=[]),
+        "tls_fault": fields.StringField(default=""),
+        "tls_doubt": fields.StringField(default=""),
     }
 
 

@@ -188,7 +188,15 @@ class LibvirtLiveMigrateData(base.Value):
     """
 
     VERSION = "1.1"
-    ADDED = {"1.1": {"unsafe": False, "destination_has_files": False, "destination_port": 0}}
+    ADDED = {
+        "1.1": {
+            "unsafe": False,
+            "destination_has_files": False,
+            "destination_ports": [],
+            "destination_instances": "",
+            "destination_cache": "",
+        }
+    }
     fields = {
         "migration_uuid": fields.StringField(),
         "block_migration": fields.BooleanField(nullable=True),
@@ -200,7 +208,9 @@ class LibvirtLiveMigrateData(base.Value):
         "destination_free_bytes": fields.IntegerField(default=0),
         "destination_facts": fields.ObjectField("HostFacts", nullable=True),
         "destination_has_files": fields.BooleanField(default=False),  # the server's directory
-        "destination_port": fields.IntegerField(default=0),  # listens for the source's try
+        "destination_ports": fields.ListOfIntegersField(default=[]),  # listen for a source's try
+        "destination_instances": fields.StringField(default=""),  # its instances_path
+        "destination_cache": fields.StringField(default=""),  # where its images are
         # filled by the source's check
         "is_shared": fields.BooleanField(nullable=True),
         "disks": fields.ListOfObjectsField("DiskInfo", default=[]),

@@ -1,4 +1,4 @@
-"""A certificate authority of the lab's own, and one certificate for each host, for QEMU's TLS."""
+"""A certificate authority of the lab's own, and each host's certificates: QEMU's and libvirt's."""
 
 from pathlib import Path
 
@@ -9,6 +9,16 @@ from deploy.lab.plan import Plan
 # Inside a host: one of the folders that are its own.
 PLACE = "/etc/libvirt/pki"
 OWN = "libvirt/etc/pki"
+# libvirt's own are where it looks for them unless told otherwise.
+PKI_PLACE = "/etc/pki"
+PKI = "pki"
+LIBVIRT = {
+    "CA/cacert.pem": "ca-cert.pem",
+    "libvirt/servercert.pem": "server-cert.pem",
+    "libvirt/private/serverkey.pem": "server-key.pem",
+    "libvirt/clientcert.pem": "client-cert.pem",
+    "libvirt/private/clientkey.pem": "client-key.pem",
+}
 DAYS = "365"
 KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc")
 CONFIG = "[req]\ndistinguished_name=name\n[name]\n"
@@ -33,6 +43,10 @@ def make(plan: Plan) -> None:
     certify(folder, folder / "ca", f"lab {plan.name}", AUTHORITY)
     for host in plan.hosts:
         issue(folder, host, host.address)
+        for name, own in LIBVIRT.items():
+            path = host.folder / PKI / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes((host.folder / OWN / own).read_bytes())
 
 
 def issue(folder: Path, host: Host, address: str) -> None:

@@ -12,6 +12,7 @@ from deploy.lab.plan import CONTROLLER
 from deploy.lab.plan import Host
 from deploy.lab.plan import INSTANCES
 from deploy.lab.plan import LIBVIRT_PORT
+from deploy.lab.plan import LIBVIRT_TLS_PORT
 from deploy.lab.plan import Plan
 
 # What two libvirtds on one machine must not share, and where each host keeps its own.
@@ -27,10 +28,11 @@ CAPABILITIES = "libvirt/cache/qemu/capabilities"
 UUIDS = uuid.UUID("7d2a6a0e-53ad-4d43-8d0c-3a0d8f8f3c11")
 
 LIBVIRTD_CONF = """\
-listen_tls = 0
+listen_tls = {tls}
 listen_tcp = 1
 listen_addr = "{address}"
 tcp_port = "{port}"
+tls_port = "{tls_port}"
 auth_tcp = "none"
 auth_unix_rw = "none"
 auth_unix_ro = "none"
@@ -78,10 +80,19 @@ done </proc/self/mounts
 
 
 def libvirtd_conf(plan: Plan, host: Host) -> str:
-    """libvirtd.conf: TCP without authentication, on the host's own address only."""
+    """libvirtd.conf: TCP without authentication, on the host's own address only.
+
+    With TLS that is for the lab's own tools; the hosts talk by TLS.
+    """
     # Every lab is a zoo of its own: peers refuse to migrate between equal UUIDs.
     own = uuid.uuid5(UUIDS, f"{plan.name}/{host.name}")
-    return LIBVIRTD_CONF.format(address=host.address, port=LIBVIRT_PORT, uuid=own)
+    return LIBVIRTD_CONF.format(
+        address=host.address,
+        tls=int(plan.tls),
+        port=LIBVIRT_PORT,
+        tls_port=LIBVIRT_TLS_PORT,
+        uuid=own,
+    )
 
 
 def qemu_conf(plan: Plan, host: Host) -> str:
@@ -99,7 +110,7 @@ def hosts_file(plan: Plan) -> str:
 
 def enter_script(plan: Plan, host: Host) -> str:
     """The shell script that furnishes a host's new namespaces, from inside."""
-    rows = [(str(host.folder / own), place) for own, place in PRIVATE.items()]
+    rows = [(str(host.folder / own), place) for own, place in private(plan).items()]
     if plan.shared:
         rows.append((str(plan.root / "shared" / "instances"), INSTANCES))
     binds = "\n".join(f"bind {own} {place}" for own, place in rows)
@@ -108,9 +119,14 @@ def enter_script(plan: Plan, host: Host) -> str:
     )
 
 
+def private(plan: Plan) -> dict[str, str]:
+    """What a host of this lab has for itself: its own folder, and the place where it sees it."""
+    return PRIVATE | ({certificates.PKI: certificates.PKI_PLACE} if plan.tls else {})
+
+
 def furnish(plan: Plan, host: Host) -> None:
     """Write a host's folders and configuration, then make its namespaces with them."""
-    for own in PRIVATE:
+    for own in private(plan):
         (host.folder / own).mkdir(parents=True, exist_ok=True)
     (host.folder / "whimbrel" / "instances").mkdir(exist_ok=True)
     (plan.root / "shared" / "instances").mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ HOST_SERVICES = ("libvirtd", "compute")
 BARE_SERVICES = ("rabbitmq", "libvirtd")
 FIRST_HOST = 11
 LIBVIRT_PORT = 16509
+LIBVIRT_TLS_PORT = 16514
 TENANT_BRIDGE = "br-tenant"
 IMAGE = "guest"
 NETWORK = "tenant"
@@ -99,6 +100,11 @@ class Plan:
     virt_type: str = "qemu"
     tls: bool = False
     settings: tuple[str, ...] = ()
+
+    @property
+    def scheme(self) -> str:
+        """How its hosts' libvirt talk to each other."""
+        return "tls" if self.tls else "tcp"
 
     @property
     def root(self) -> Path:

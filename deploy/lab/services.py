@@ -64,8 +64,12 @@ def options(plan: Plan, host: str, service: str) -> dict[str, dict[str, str]]:
             "migration_address": plan.host(host).address,
             "virt_type": plan.virt_type,
             "trust_shared_probe": str(plan.shared).lower(),
-            "live_migration_with_native_tls": str(plan.tls).lower(),
         }
+    # The conductor makes the policies, and the hosts carry them out.
+    sections["libvirt"] = sections.get("libvirt", {}) | {
+        "live_migration_scheme": plan.scheme,
+        "live_migration_with_native_tls": str(plan.tls).lower(),
+    }
     return sections | override(sections, plan.settings)
 
 

@@ -41,6 +41,8 @@ def as_source(
     host = data.destination_address
     if there.refusal:
         terms = [checks.failed(TLS, host, errors.CheckFailed(there.refusal))]
+    elif there.doubt:
+        terms = [checks.doubted(TLS, host, there.doubt)]
     else:
         wanted = "both hosts are ready for TLS" if policy.tls else "the policy does not ask for it"
         terms = [checks.passed(TLS, host, wanted)]

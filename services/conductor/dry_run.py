@@ -168,15 +168,15 @@ def _pair(question: Question, host: str, *, with_source: bool) -> Results:
 def _examine(question: Question, host: str, found: Results, *, with_source: bool) -> None:
     context, instance = question.context, question.instance
     destination = question.deps.compute(host)
-    report = destination.examine_live_migration_destination(
-        context, instance, question.data.replace(migration_uuid=ids.new())
-    )
-    found += report.results
+    data = question.data.replace(migration_uuid=ids.new(), test_file=checks.test_file(host))
     try:
+        report = destination.examine_live_migration_destination(context, instance, data)
+        found += report.results
         if with_source:
             source = question.deps.compute(str(instance.host))
             found += source.examine_live_migration_source(
                 context, instance, report.data, question.policy
             ).results
     finally:
-        destination.check_can_live_migrate_destination_cleanup(context, report.data)
+        # An answer that comes too late is nobody's, and its file would be too.
+        destination.check_can_live_migrate_destination_cleanup(context, data)

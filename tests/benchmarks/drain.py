@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks import ground as grounds
 from tests.benchmarks.figures import Figure
-from tests.benchmarks.figures import ratio
+from tests.benchmarks.figures import pairs
 
 if TYPE_CHECKING:
     from tests.integration import cloud as clouds
@@ -64,7 +64,7 @@ def _measure(ground: grounds.Ground, guests: Guests, limit: int, turns: int) -> 
         title: [
             whole,
             virsh,
-            ratio("ours / virsh", whole, virsh),
+            *pairs("ours / virsh", whole, virsh),
             Figure("a free slot waits for its next move", "ms", waits or [0.0]),
         ],
         f"{title}: where the time of one move goes": grounds.by_step(rows),

@@ -36,6 +36,13 @@ def ratio(name: str, ours: Figure, theirs: Figure) -> Figure:
     )
 
 
+def pairs(name: str, ours: Figure, theirs: Figure) -> list[Figure]:
+    """Compare two figures that were measured in turns, with a line for each pair."""
+    found = ratio(name, ours, theirs)
+    numbered = enumerate(found.values, 1)
+    return [found, *(Figure(f"{name}, pair {at}", "x", [one]) for at, one in numbered)]
+
+
 def table(title: str, figures: list[Figure]) -> str:
     """Draw a table for people."""
     rows = [HEAD, *(figure.row for figure in figures)]

@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deploy.lab.plan import Plan
+    from tests.integration import cloud as clouds
     from tests.integration import labs
 
 MOVES = 4
 FIREHOSE = kombu.Exchange("amq.rabbitmq.trace", "topic", passive=True)
 PUBLISHED = "publish.#"
+SLOW = 8  # MiB per second
 WAIT = 0.2  # seconds
 PATIENCE = 10.0  # seconds
 BEGINS = "live_migrate"
@@ -75,13 +77,55 @@ class Tap:
 
 
 def measure(lab: labs.Lab, moves: int = MOVES) -> dict[str, list[Figure]]:
-    """Count the messages of each of some moves, one after the other."""
+    """Count the messages of each of some moves, one after the other, and of other kinds of moves.
+
+    Only what belongs to a move's own request is its: not that of who steers it.
+    """
     ground = grounds.Ground(lab)
     plan = registry.find(lab.name)
-    with ground.guests("bench-messages") as (guest,), tapped(plan) as tap:
-        for number in range(moves):
-            ground.ours(guest, grounds.BACK if number % 2 else grounds.THERE)
-    return {"Messages of one live migration, on the broker": figures(tap.heard, moves)}
+    with ground.guests("bench-messages", 2) as (guest, other):
+        with tapped(plan) as tap:
+            for number in range(moves):
+                ground.ours(guest, grounds.BACK if number % 2 else grounds.THERE)
+        if guest.host != other.host:
+            ground.ours(guest, grounds.BACK)
+        with tapped(plan) as line:
+            waited = _queued(ground, guest, other)
+        with tapped(plan) as late:
+            switched = _switched(other)
+    return {
+        "Messages of one live migration, on the broker": figures(tap.heard, moves),
+        "Messages of one that waits in the queue": only(line.heard, waited),
+        "Messages of one that switches to post-copy": only(late.heard, switched),
+    }
+
+
+def only(heard: list[Message], request: str) -> list[Figure]:
+    """Give the messages of this request alone."""
+    return figures([one for one in heard if one.request == request], 1)
+
+
+def _queued(ground: grounds.Ground, first: clouds.Guest, second: clouds.Guest) -> str:
+    """Move two guests of a host, one at a time; gives the request of the one that waits."""
+    with ground.cloud.limits(1):
+        running = _begun(first)
+        second.migrate(running["destination"])
+        first.steer(running, {"whimbrel:policy": {"bandwidth": 0}})
+        rows = [grounds.ended(guest) for guest in (first, second)]
+    return str(rows[1]["request_id"])
+
+
+def _switched(guest: clouds.Guest) -> str:
+    """Move a guest by post-copy; gives the request."""
+    guest.steer(_begun(guest), {"force_complete": None})
+    return str(grounds.ended(guest)["request_id"])
+
+
+def _begun(guest: clouds.Guest) -> dict[str, Any]:
+    """Move a guest away slowly, and wait until its memory goes."""
+    away = grounds.THERE if guest.host == grounds.THERE.source else grounds.BACK
+    guest.migrate(away.destination, policy={"bandwidth": SLOW, "post_copy": "on-timeout"})
+    return guest.moving(lambda progress: progress["iteration"] >= 1)
 
 
 def figures(heard: list[Message], moves: int) -> list[Figure]:

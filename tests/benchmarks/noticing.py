@@ -52,11 +52,11 @@ class Listener:
             self._news.notify_all()
 
 
-def measure(lab: labs.Lab) -> dict[str, list[Figure]]:
+def measure(lab: labs.Lab, turns: int = TURNS) -> dict[str, list[Figure]]:
     """Move an idle guest to and fro, and see how long each departure went unnoticed."""
     ground = grounds.Ground(lab)
     with listening(lab) as listener, ground.guests("bench-noticing") as (guest,):
-        ways = (grounds.THERE, grounds.BACK) * TURNS
+        ways = (grounds.THERE, grounds.BACK) * turns
         late = [_late(ground, guest, way, listener) for way in ways]
     return {
         "Noticing that a guest has left": [

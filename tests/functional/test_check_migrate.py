@@ -283,7 +283,7 @@ def test_a_host_that_fails_to_answer_fails(stage):
 def test_a_policy_that_cannot_be_had_whole_is_doubted(stage, plant):
     """What the hosts cannot do is left out: a warning with the reason, and a move all the same."""
     server = stage.boot()
-    plant("host2", facts=other(stage, features=[]))
+    plant("host2", facts=other(stage, features=["tls"]))
 
     found = ask(stage, server, "host2")
 
@@ -308,16 +308,27 @@ def test_a_policy_that_must_not_be_cut_fails(stage, plant):
 def test_policy_that_is_asked_for_is_judged(stage, plant):
     """A preset and single values of it, as a move would have them; the flavor's give way."""
     server = stage.boot()
-    plant("host2", facts=other(stage, features=[]))
+    plant("host2", facts=other(stage, features=["tls"]))
 
     gentle = ask(stage, server, "host2", policy={"policy": "gentle"})
-    secret = ask(stage, server, "host2", policy={"policy": "gentle", "tls": "true"})
+    packed = ask(stage, server, "host2", policy={"policy": "gentle", "compression": "xbzrle"})
 
     assert "gentle can be had whole" == gentle["host2", "policy"].reason
-    assert {} == fails(gentle)
-    assert [("host2", "tls")] == list(fails(secret))
+    assert {} == fails(gentle) == fails(packed)
+    assert "no compression" in packed["host2", "policy"].reason
     with pytest.raises(errors.Invalid, match="downtme is no field"):
         ask(stage, server, "host2", policy={"downtme": "1"})
+
+
+def test_plain_tcp_must_be_asked_for(stage, plant):
+    """Nobody configured anything, and so nothing goes in the clear; the way out is told."""
+    server = stage.boot()
+    plant("host2", facts=other(stage, features=[]))
+
+    found = fails(ask(stage, server, "host2"))
+
+    assert [("host2", "tls")] == list(found)
+    assert "live_migration_with_native_tls = false" in found["host2", "tls"]
 
 
 def test_move_without_the_tls_it_wants_is_refused_by_its_checks(stage, plant):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent import futures
 from typing import Any
+from typing import NamedTuple
 
 import requests
 
@@ -21,6 +22,17 @@ CACHE = "/var/lib/whimbrel/cache"
 OLD = "2.30"  # refuses before it answers
 NEW = "2.96"  # answers first
 TERMINAL = {"completed", "confirmed", "reverted", "failed", "cancelled", "error"}
+
+
+class Room(NamedTuple):
+    """Processors, GiB of disk and MiB of memory."""
+
+    vcpus: int
+    gb: int
+    mib: int
+
+
+NOTHING = Room(0, 0, 0)
 
 
 class Cloud:
@@ -112,16 +124,27 @@ class Cloud:
         path = f"{INSTANCES}/{uuid}/console.log"
         return self.lab.inside(host, "grep", "-av", "^tick ", path, check=False)
 
-    def placed(self, host: str) -> tuple[int, int]:
-        """Give the processors and GiB of the servers that are recorded on a host."""
+    def placed(self, host: str) -> Room:
+        """Give the room of the servers that are recorded on a host."""
         rows = self.get("/servers/detail?all_tenants=1")["servers"]
         flavors = [row["flavor"] for row in rows if row["OS-EXT-SRV-ATTR:host"] == host]
-        return sum(one["vcpus"] for one in flavors), sum(disk(one) for one in flavors)
+        return Room(
+            sum(one["vcpus"] for one in flavors),
+            sum(disk(one) for one in flavors),
+            sum(one["ram"] for one in flavors),
+        )
 
-    def allocations(self, host: str) -> tuple[int, int]:
-        """Give the processors and GiB that are promised on a host."""
+    def allocations(self, host: str) -> Room:
+        """Give the room that is promised on a host."""
         row = self.get(f"/whimbrel/hosts/{host}")["host"]
-        return row["vcpus_used"], row["local_gb_used"]
+        memory = row["memory_mb_used"] - row["reserved_host_memory_mb"]
+        return Room(row["vcpus_used"], row["local_gb_used"], memory)
+
+    def audit(self) -> list[str]:
+        """Have all hosts compared with the records, and give what was found, mended or not."""
+        answer = self.ask("POST", "/whimbrel/hosts/audit", {})
+        assert answer.ok, answer.text
+        return [finding["sentence"] for finding in answer.json()["findings"]]
 
 
 class Guest:

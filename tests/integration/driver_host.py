@@ -97,7 +97,12 @@ def running(lab: labs.Lab, host: str, folder: Path, **overrides: str) -> Iterato
     path = str(folder / f"{host}.sock")
     Path(path).unlink(missing_ok=True)
     address = lab.env()[f"WHIMBREL_LAB_URI_{host.upper()}"].split("//")[1].split("/")[0]
-    given = {"libvirt__virt_type": "qemu", "libvirt__migration_address": address, **overrides}
+    given = {
+        "libvirt__virt_type": "qemu",
+        "libvirt__migration_address": address,
+        "libvirt__live_migration_scheme": "tcp",
+        **overrides,
+    }
     words = [f"{name.replace('__', '.')}={value}" for name, value in given.items()]
     # Entering a host's mounts loses the working directory.
     program = ["env", f"PYTHONPATH={ROOT}", sys.executable, __file__, path, f"host={host}", *words]

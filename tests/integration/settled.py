@@ -21,17 +21,22 @@ def assert_settled(
     since: probe.Answer | None = None,
     *,
     shared: bool = False,
+    within: float = SOON,
 ) -> None:
     """Fail unless this host alone runs, knows, keeps and holds room for a guest that ticks on.
 
     `since` is what the guest said before: it must be the same boot, and no tick
     earlier. On `shared` storage its files are seen from everywhere. Allocations are
-    told apart by nothing but their host, so that no other move may be going on.
+    told apart by nothing but their host, so that no other move may be going on. A
+    loser that could not be reached is clean `within` so many seconds.
     """
     with contextlib.suppress(AssertionError):
-        waiting.until(lambda: not list(_wrong(cloud, guest, host, shared=shared)), "settled", SOON)
+        waiting.until(
+            lambda: not list(_wrong(cloud, guest, host, shared=shared)), "settled", within
+        )
     wrong = list(_wrong(cloud, guest, host, shared=shared))
     assert not wrong, "; ".join(wrong)
+    assert [] == cloud.audit()
     _ticks(guest, since, lambda: cloud.console(host, guest.uuid))
 
 

@@ -95,6 +95,7 @@ def test_queue_with_one_cancelled(cloud, six):
         places = {guest.move()["queue_position"]: guest for guest in six}
         return {place: guest for place, guest in places.items() if place}
 
+    before = {guest: probe.alive(guest.address, 10) for guest in six}
     with cloud.limits(2):
         for guest in six:
             guest.migrate("host2", policy={"policy": "gentle", "bandwidth": SLOW})
@@ -114,7 +115,8 @@ def test_queue_with_one_cancelled(cloud, six):
     assert 2 == max(sum(status in states.IN_SLOT for status in each) for each in looks)
     assert ["cancelled" if guest is last else "completed" for guest in six] == looks[-1]
     for guest in six:
-        settled.assert_settled(cloud, guest, "host1" if guest is last else "host2")
+        where = "host1" if guest is last else "host2"
+        settled.assert_settled(cloud, guest, where, before[guest])
 
 
 def test_killed_libvirtd_at_the_destination(cloud, guest):

@@ -1,7 +1,6 @@
 """Busy guests on real QEMU: limits that change under way, post-copy, and links that break."""
 
 import re
-import time
 from collections.abc import Iterator
 from concurrent import futures
 
@@ -200,30 +199,25 @@ def test_busy_guest_is_slowed_down(lab, host1, host2, awake, files):
 
 @pytest.mark.parametrize("compression", ["none", "xbzrle"])
 def test_job_tells_of_itself_at_once(host1, host2, awake, files, compression):
-    """Who waits for news is woken by the job's end within 50 ms."""
+    """Who waits for news is woken by the job's end, and not by the end of its patience."""
     policy = factories.policy(compression=compression)
     move = driver_moves.Move(host1, host2, awake, files, policy)
 
-    def listen() -> float:
-        while host1.wait_job(awake.uuid, 10) and move.end is None:
-            woken.append(time.monotonic())
+    def woken_by_the_end() -> bool:
+        while host1.wait_job(awake.uuid, PATIENCE):
             if host2.guest(awake.uuid).power is RUNNING:
-                break
-        return time.monotonic()
+                return True
+        return False
 
-    woken: list[float] = []
     with futures.ThreadPoolExecutor(1) as pool:
-        told = pool.submit(listen)
+        told = pool.submit(woken_by_the_end)
         end = move.begin().wait()
-        ended = time.monotonic()
-        told.result(PATIENCE)
+        woken = told.result(2 * PATIENCE)
     host2.finish(awake, move.data)
     host1.leave(awake, move.data)
 
     assert end.gone, end.reason
     assert woken
-    assert woken[-1] - ended < 0.05
-    print(f"woken {1000 * (woken[-1] - ended):.1f} ms after the end")  # noqa: T201 - measured
 
 
 def test_host_tells_what_it_can(host1):

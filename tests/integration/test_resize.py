@@ -70,7 +70,7 @@ def settled(cloud: clouds.Cloud, guest: clouds.Guest, host: str) -> None:
     assert ([host], [host]) == (cloud.running(guest.uuid), cloud.known(guest.uuid))
     assert host == guest.host
     assert not [name for name in left if name.endswith((".kept", ".incoming", guest.uuid))]
-    assert (0, 0) == cloud.allocations(other)
+    assert clouds.NOTHING == cloud.allocations(other)
 
 
 def test_migrated_guest_keeps_its_disk(cloud, guest):
@@ -142,7 +142,7 @@ def test_resized_guest_can_be_deleted(cloud, guest):
     guest.delete()
 
     assert [] == cloud.known(guest.uuid)
-    assert [(0, 0), (0, 0)] == [cloud.allocations(host) for host in clouds.HOSTS]
+    assert [clouds.NOTHING] * 2 == [cloud.allocations(host) for host in clouds.HOSTS]
 
 
 def test_abort_leaves_the_guest_running(cloud, guest):

@@ -338,5 +338,5 @@ def test_deleted_while_its_link_is_broken(cloud, guest):
 
     assert requests.codes.no_content == accepted.status_code
     assert [] == cloud.known(guest.uuid)
-    assert [(0, 0), (0, 0)] == [cloud.allocations(host) for host in clouds.HOSTS]
+    assert [clouds.NOTHING] * 2 == [cloud.allocations(host) for host in clouds.HOSTS]
     assert [[], []] == [cloud.files(host, guest.uuid) for host in clouds.HOSTS]

@@ -92,13 +92,14 @@ class Terms(NamedTuple):
     """On what terms a move will run: the policy with what these hosts cannot combine left out.
 
     `notes` are the reasons, a sentence for each thing left out; `refusal` is
-    not empty when the move must not begin at all. `recovers` tells whether
-    recover() can work between these hosts.
+    not empty when the move must not begin at all; `doubt` is what will soon be
+    one. `recovers` tells whether recover() can work between these hosts.
     """
 
     policy: objects.MigrationPolicy
     notes: tuple[str, ...] = ()
     refusal: str = ""
+    doubt: str = ""
     recovers: bool = True
 
 
@@ -176,7 +177,10 @@ class Driver(cold.ColdMoves):
     def examine_destination(
         self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
     ) -> objects.CheckReport:
-        """Make every check of the destination, fill in its part, and leave the test file."""
+        """Make every check of the destination, fill in its part, and leave the test file.
+
+        Who names the file in `data` may have it removed before the answer is there.
+        """
 
     def check_destination(
         self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData

@@ -100,18 +100,39 @@ RULES: tuple[Rule, ...] = (
     ),
 )
 
-NO_TLS = (
-    "the policy wants TLS, and one of the hosts has no certificates for it or is too old: "
-    "QEMU looks for them where migrate_tls_x509_cert_dir in qemu.conf says"
+TOO_OLD = "QEMU or libvirt on one of the hosts is too old"
+PLAIN = (
+    "plain TCP must be asked for, on all hosts and on the controller: [libvirt] "
+    "live_migration_scheme = tcp, live_migration_with_native_tls = false"
 )
 
 
-def settle(policy: objects.MigrationPolicy, both: frozenset[str], *, paused: bool) -> driver.Terms:
+class Secrecy(NamedTuple):
+    """What keeps two hosts from TLS but their versions, and what soon will."""
+
+    fault: str = ""
+    doubt: str = ""
+
+
+READY = Secrecy()
+
+
+def settle(
+    policy: objects.MigrationPolicy,
+    both: frozenset[str],
+    *,
+    paused: bool,
+    secrecy: Secrecy = READY,
+) -> driver.Terms:
     """Take out of the policy what the rules say, with the reasons."""
     notes: list[str] = []
     for rule in RULES:
         if rule.applies(Case(policy, both, paused)):
             policy = policy.replace(**rule.change)
             notes.append(rule.reason)
-    refusal = NO_TLS if policy.tls and "tls" not in both else ""
-    return driver.Terms(policy, tuple(notes), refusal, recovers=RECOVERY in both)
+    recovers = RECOVERY in both
+    if not policy.tls:
+        return driver.Terms(policy, tuple(notes), recovers=recovers)
+    fault = secrecy.fault if "tls" in both else TOO_OLD
+    refusal = f"the policy wants TLS, and {fault}; {PLAIN}" if fault else ""
+    return driver.Terms(policy, tuple(notes), refusal, secrecy.doubt, recovers)

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 from typing import TypeVar
 
+from common import checks
 from common import errors
 from common import objects
 from common import states
@@ -136,7 +137,10 @@ class LiveMigrationTask(base.Task):
             migration_uuid=self._migration.uuid,
             block_migration=self._migration.block_migration,
             disk_over_commit=self._migration.disk_over_commit,
+            test_file=checks.test_file(host),
         )
+        # An answer that comes too late is nobody's, and its file would be too.
+        self.push(f"the test file on {host}", lambda: self._clean(destination, data))
         data = self._step(
             "check_can_live_migrate_destination",
             host,
@@ -144,7 +148,6 @@ class LiveMigrationTask(base.Task):
                 self._context, self._instance, data
             ),
         )
-        self.push(f"the test file on {host}", lambda: self._clean(destination, data))
         try:
             return self._step(
                 "check_can_live_migrate_source",

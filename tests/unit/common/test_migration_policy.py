@@ -161,10 +161,10 @@ def test_site_may_demand_tls():
 
 
 def test_options_nobody_set_leave_the_preset_alone():
-    """What is not set is no word of the operator's."""
+    """What is not set is no word of the operator's, but that plain TCP must be asked for."""
     found = migration_policy.defaults(load.private({}))
 
-    assert migration_policy.Defaults() == found
+    assert migration_policy.Defaults(tls=True) == found
 
 
 def test_options_that_are_set_change_the_preset():

@@ -6,6 +6,7 @@ ask the same ones: driver.Driver makes the first fail an error.
 
 from __future__ import annotations
 
+import datetime
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,22 +17,21 @@ import libvirt
 
 from common import checks
 from common import errors
-from common import ids
 from common import objects
 from services.compute.virt import checks as plain
+from services.compute.virt.libvirt import certificates
 from services.compute.virt.libvirt import disks
 from services.compute.virt.libvirt import facts
 from services.compute.virt.libvirt import features
 from services.compute.virt.libvirt import guests
+from services.compute.virt.libvirt import processors
 from services.compute.virt.libvirt import qcow2
 from services.compute.virt.libvirt import reach
+from services.compute.virt.libvirt import records
 from services.compute.virt.libvirt import settings
 from services.compute.virt.libvirt import streams
 from services.compute.virt.libvirt import trouble
 from services.compute.virt.libvirt import usage
-
-PROBE = ".whimbrel-probe"
-EMULATED = "plain QEMU emulates the same processors everywhere"
 
 
 class Arrival(NamedTuple):
@@ -41,6 +41,7 @@ class Arrival(NamedTuple):
     here: settings.Settings
     host: facts.Host
     instance: objects.Instance
+    now: datetime.datetime
 
 
 class Running(NamedTuple):
@@ -49,8 +50,9 @@ class Running(NamedTuple):
     architecture: str
     machine_type: str
     virt_type: str
-    cpu: ET.Element | None
+    cpu: str
     disks: list[objects.DiskInfo]
+    uses: tuple[str, ...] = ()  # features of its processor, where they can differ
 
 
 class Departure(NamedTuple):
@@ -60,9 +62,11 @@ class Departure(NamedTuple):
     host: facts.Host
     instance: objects.Instance
     guest: Running
+    here: settings.Settings
     asked: bool | None  # copy disks, as the request has it
     data: objects.LibvirtLiveMigrateData
     there: objects.HostFacts
+    now: datetime.datetime
 
     @property
     def shared(self) -> bool:
@@ -78,6 +82,12 @@ DESTINATION: tuple[checks.Check[Arrival], ...] = (
     checks.Check("cpu-model", lambda at: model(at.here, at.host)),
     checks.Check("bridges", lambda at: bridges(at.here.host, at.instance)),
     checks.Check("no-guest", lambda at: absent(at.here, at.connection, at.instance.uuid)),
+    checks.Check(
+        "libvirt-tls",
+        lambda at: certificates.answer(
+            at.here.scheme, lambda: certificates.server(features.daemon(), at.now)
+        ),
+    ),
     checks.Check("port-range", lambda at: configured(at.here.ports, features.settings())),
 )
 
@@ -92,14 +102,29 @@ SOURCE: tuple[checks.Check[Departure], ...] = (
     ),
     checks.Check("machine-type", lambda at: plain.machine(at.guest.machine_type, at.there)),
     checks.Check("accelerator", lambda at: plain.accelerator(at.guest.virt_type, at.there)),
-    checks.Check("cpu", lambda at: cpu(at.connection, at.guest, at.there)),
-    checks.Check("cpu-back", lambda at: back(at.connection, at.guest, at.host.facts, at.there)),
+    checks.Check(
+        "cpu",
+        lambda at: processors.forth(at.guest.virt_type, at.guest.uses, at.there.cpu_features),
+    ),
+    checks.Check(
+        "cpu-back",
+        lambda at: processors.back(
+            at.guest.virt_type, at.host.facts.cpu_features, at.there.cpu_features
+        ),
+    ),
     checks.Check(
         "storage",
         lambda at: plain.storage(shared=at.shared, asked=at.asked, disks=len(at.guest.disks)),
     ),
+    checks.Check("paths", lambda at: paths(at.here, at.data)),
     checks.Check("files", lambda at: plain.untouched(at.instance, at.data, shared=at.shared)),
     checks.Check("disk-space", lambda at: plain.room(at.data)),
+    checks.Check(
+        "libvirt-tls-source",
+        lambda at: certificates.answer(
+            reach.scheme(at.data.destination_uri), lambda: certificates.client(at.now)
+        ),
+    ),
     checks.Check("libvirt-port", lambda at: reach.libvirt(at.data.destination_uri)),
     checks.Check("migration-ports", lambda at: ports(at.data)),
 )
@@ -126,22 +151,40 @@ def destination(
 ) -> objects.CheckReport:
     """Check what this host alone can tell, leave the test file, and listen for the source."""
     here = at.here
+    qemu = certificates.incoming(features.settings(), at.now)
     with trouble.told(f"look for server {at.instance.uuid}"):
         results = checks.every(DESTINATION, here.host, at)
     with trouble.files(f"check {here.instances}"):
         space = usage.space(at.connection, here)
-        name = data.test_file or f"{PROBE}-{here.host}-{ids.new()}"
-        (here.instances / name).touch()
+        named = checks.owns(here.host, data.test_file)
+        name = str(data.test_file) if named else checks.test_file(here.host)
+        opened = listening(here, name, doors)
         found = data.replace(
             test_file=name,
             destination_address=here.address,
             destination_uri=here.peer_uri,
-            destination_port=doors.open(name, here.address),
+            destination_ports=opened,
+            destination_instances=str(here.instances),
+            destination_cache=str(here.cache),
             destination_free_bytes=roomy(here, space, over_commit=data.disk_over_commit),
-            destination_facts=at.host.facts.replace(bridges=facts.bridges()),
+            destination_facts=at.host.facts.replace(
+                bridges=facts.bridges(), tls_fault=qemu.fault, tls_doubt=qemu.doubt
+            ),
             destination_has_files=here.folder(at.instance.uuid).exists(),
         )
     return objects.CheckReport(data=found, results=results)
+
+
+def listening(here: settings.Settings, name: str, doors: reach.Doors) -> list[int]:
+    """Leave the test file and listen; WrongState, and no file, for a check that was cleaned up."""
+    file = here.instances / name
+    file.touch()
+    try:
+        busy = records.any_of(here.instances, records.Role.COMING)
+        return doors.open(name, here.address, busy=busy)
+    except errors.WrongState:
+        file.unlink(missing_ok=True)
+        raise
 
 
 def roomy(here: settings.Settings, space: disks.Space, *, over_commit: bool) -> int:
@@ -155,9 +198,10 @@ def clean(
     here: settings.Settings, data: objects.LibvirtLiveMigrateData, doors: reach.Doors
 ) -> None:
     """Remove the test file that this host made and listen no more; a repeat is fine."""
-    name = data.test_file
-    if name is None or not name.startswith(f"{PROBE}-{here.host}-") or "/" in name:
+    name = str(data.test_file)
+    if not checks.owns(here.host, name):
         return
+    # First: who makes the file anew from now on sees that it is not wanted.
     doors.close(name)
     with trouble.files(f"remove {name}"):
         (here.instances / name).unlink(missing_ok=True)
@@ -166,7 +210,7 @@ def clean(
 def sweep(here: settings.Settings) -> None:
     """Remove this host's test files that a crash left."""
     with trouble.files(f"look into {here.instances}"):
-        for path in here.instances.glob(f"{PROBE}-{here.host}-*"):
+        for path in here.instances.glob(f"{checks.TEST_FILE}-{here.host}-*"):
             path.unlink(missing_ok=True)
 
 
@@ -199,6 +243,7 @@ def source(
     host: facts.Host,
     instance: objects.Instance,
     data: objects.LibvirtLiveMigrateData,
+    now: datetime.datetime,
 ) -> objects.CheckReport:
     """Check the guest against what the destination told, and decide block_migration."""
     there = data.destination_facts
@@ -211,7 +256,9 @@ def source(
             results = [checks.failed("guest", here.host, absence)]
             return objects.CheckReport(data=data, results=results)
         found = agreed(here, guest, data)
-        at = Departure(connection, host, instance, guest, data.block_migration, found, there)
+        at = Departure(
+            connection, host, instance, guest, here, data.block_migration, found, there, now
+        )
         standing = checks.passed("guest", here.host, f"it is active on {here.host}")
         results = [standing, *checks.every(SOURCE, here.host, at)]
     return objects.CheckReport(data=found, results=results)
@@ -240,18 +287,21 @@ def running(
         raise errors.GuestNotFound(f"{here.host} has no guest of server {instance.uuid}")
     if guests.standing(connection, instance.uuid) is not guests.Standing.ACTIVE:
         raise errors.WrongState(f"server {instance.uuid} is shut down on {here.host}")
-    return hardware(domain, instance)
+    found = hardware(domain, instance)
+    if found.virt_type == processors.PLAIN:
+        return found
+    return found._replace(uses=tuple(processors.expand(connection, found.virt_type, found.cpu)))
 
 
 def hardware(domain: libvirt.virDomain, instance: objects.Instance) -> Running:
     """Read the hardware of a guest, whether it runs or not."""
     xml = ET.fromstring(domain.XMLDesc())
-    kind = xml.find("os/type")
+    kind, cpu = xml.find("os/type"), xml.find("cpu")
     return Running(
         architecture=kind.get("arch", "") if kind is not None else "",
         machine_type=kind.get("machine", "") if kind is not None else "",
         virt_type=xml.get("type", ""),
-        cpu=xml.find("cpu"),
+        cpu=ET.tostring(cpu, encoding="unicode") if cpu is not None else "",
         disks=[info(each, instance) for each in xml.iterfind("devices/disk") if _local(each)],
     )
 
@@ -273,57 +323,6 @@ def info(disk: ET.Element, instance: objects.Instance) -> objects.DiskInfo:
     )
 
 
-def cpu(connection: libvirt.virConnect, guest: Running, there: objects.HostFacts) -> str:
-    """Refuse a destination that lacks features of the guest's processor, naming them.
-
-    Plain QEMU emulates the same models on every processor: nothing to compare.
-    """
-    if guest.virt_type == "qemu":
-        return EMULATED
-    if guest.cpu is None or not there.cpu:
-        return "one of the processors is not known to libvirt"
-    given = ET.tostring(guest.cpu, encoding="unicode")
-    lacking = missing(connection, guest.virt_type, given, there.cpu)
-    if lacking:
-        raise errors.IncompatibleCpu(
-            f"the destination's processor lacks {', '.join(lacking)}, which the guest uses"
-        )
-    return "the destination's processor has all that the guest uses"
-
-
-def back(
-    connection: libvirt.virConnect,
-    guest: Running,
-    ours: objects.HostFacts,
-    there: objects.HostFacts,
-) -> str | checks.Doubt:
-    """Warn of a destination whose processor has more than this one: the way back may be closed.
-
-    The guest keeps the processor that it has; one that is given the host's own
-    at its next start there is not.
-    """
-    if guest.virt_type == "qemu":
-        return EMULATED
-    if not ours.cpu or not there.cpu:
-        return "one of the processors is not known to libvirt"
-    more = missing(connection, guest.virt_type, there.cpu, ours.cpu)
-    if more:
-        return checks.Doubt(
-            f"this processor lacks {', '.join(more)}, which the destination's has: a guest that "
-            "starts there with the host's own processor cannot come back"
-        )
-    return "this processor has all that the destination's has"
-
-
-def missing(connection: libvirt.virConnect, virt_type: str, guest: str, there: str) -> list[str]:
-    """The features of a guest's processor that another host's lacks.
-
-    Both are written out by this host's libvirt, which leaves out what it
-    cannot give itself: the guest that runs here has none of that.
-    """
-    return sorted(_features(connection, virt_type, guest) - _features(connection, virt_type, there))
-
-
 def seen(instances: Path, name: str) -> bool:
     """Tell whether the destination's test file is here too."""
     # A network file system answers from its cache unless the directory changed.
@@ -331,13 +330,27 @@ def seen(instances: Path, name: str) -> bool:
     return (instances / name).exists()
 
 
+def paths(here: settings.Settings, data: objects.LibvirtLiveMigrateData) -> str:
+    """Refuse a destination that keeps files elsewhere: the guest takes its paths along."""
+    for option, ours, theirs in (
+        ("[compute] instances_path", str(here.instances), data.destination_instances),
+        ("[image] cache", str(here.cache), data.destination_cache),
+    ):
+        if ours != theirs:
+            raise errors.StorageMismatch(
+                f"{option} is {ours} on {here.host} and {theirs} on {data.destination_address}: "
+                "give both hosts the same"
+            )
+    return f"both hosts keep disks in {here.instances} and images in {here.cache}"
+
+
 def ports(data: objects.LibvirtLiveMigrateData) -> str | checks.Doubt:
     """Refuse a destination whose ports for incoming guests cannot be reached."""
-    if not data.destination_port:
+    if not data.destination_ports:
         return checks.Doubt(
             f"{data.destination_address} has no free port for incoming guests to try"
         )
-    return reach.qemu(data.destination_address, data.destination_port)
+    return reach.qemu(data.destination_address, data.destination_ports)
 
 
 def _local(disk: ET.Element) -> bool:
@@ -347,15 +360,4 @@ def _local(disk: ET.Element) -> bool:
         and disk.get("device") == "disk"
         and disk.find("readonly") is None
         and disk.find("shareable") is None
-    )
-
-
-def _features(connection: libvirt.virConnect, virt_type: str, cpu: str) -> frozenset[str]:
-    """Every feature of a processor, those its model implies too."""
-    whole = connection.baselineHypervisorCPU(
-        None, None, None, virt_type, [cpu], libvirt.VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES
-    )
-    found = ET.fromstring(whole).iterfind("feature")
-    return frozenset(
-        each.get("name", "") for each in found if each.get("policy", "require") != "disable"
     )

@@ -16,12 +16,14 @@ from services.compute.virt import checks as plain
 from services.compute.virt import driver
 from services.compute.virt import fallback
 from services.compute.virt import local
+from services.compute.virt.libvirt import certificates
 from services.compute.virt.libvirt import checks
 from services.compute.virt.libvirt import connection
 from services.compute.virt.libvirt import control
 from services.compute.virt.libvirt import disks
 from services.compute.virt.libvirt import events
 from services.compute.virt.libvirt import facts
+from services.compute.virt.libvirt import features
 from services.compute.virt.libvirt import guests
 from services.compute.virt.libvirt import kvm
 from services.compute.virt.libvirt import migration
@@ -170,7 +172,7 @@ class Driver(moves.ColdMoves, driver.Driver):
         self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
     ) -> objects.CheckReport:
         """Check what the destination alone can tell, and leave the test file."""
-        at = checks.Arrival(self._link.get(), self._here, self._known(), instance)
+        at = checks.Arrival(self._link.get(), self._here, self._known(), instance, self._time.now())
         return checks.destination(at, data, self._doors)
 
     def clean_check(self, data: objects.LibvirtLiveMigrateData) -> None:
@@ -223,7 +225,8 @@ class Driver(moves.ColdMoves, driver.Driver):
         self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
     ) -> objects.CheckReport:
         """Check the guest against the destination's answer, and decide block_migration."""
-        return checks.source(self._link.get(), self._here, self._known(), instance, data)
+        opened, now = self._link.get(), self._time.now()
+        return checks.source(opened, self._here, self._known(), instance, data, now)
 
     def terms(
         self,
@@ -235,10 +238,13 @@ class Driver(moves.ColdMoves, driver.Driver):
         there = data.destination_facts
         theirs = frozenset(there.features if there is not None else ())
         both = theirs.intersection(self._known().facts.features)
-        paused = self.guest(instance.uuid)
-        return fallback.settle(
-            policy, both, paused=paused is not None and paused.power is states.Power.PAUSED
-        )
+        guest = self.guest(instance.uuid)
+        paused = guest is not None and guest.power is states.Power.PAUSED
+        secrecy = fallback.READY
+        if policy.tls:
+            conf, now = features.settings(), self._time.now()
+            secrecy = certificates.both(self._here.host, data, conf, now)
+        return fallback.settle(policy, both, paused=paused, secrecy=secrecy)
 
     def migrate(
         self,

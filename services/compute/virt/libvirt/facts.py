@@ -11,6 +11,7 @@ import libvirt
 from common import errors
 from common import objects
 from services.compute.virt.libvirt import features
+from services.compute.virt.libvirt import processors
 
 BRIDGES = Path("/sys/class/net")
 ARCHITECTURE = "x86_64"
@@ -33,7 +34,7 @@ def read(connection: libvirt.virConnect, virt_type: str, machine_type: str) -> H
         connection.getDomainCapabilities(None, ARCHITECTURE, machine_type, virt_type)
     )
     versions = connection.getLibVersion(), connection.getVersion()
-    model = abilities.find("cpu/mode[@name='host-model']")
+    cpu = _cpu(abilities.find("cpu/mode[@name='host-model']"))
     facts = objects.HostFacts(
         architecture=ARCHITECTURE,
         hypervisor_type=connection.getType(),
@@ -41,7 +42,8 @@ def read(connection: libvirt.virConnect, virt_type: str, machine_type: str) -> H
         libvirt_version=versions[0],
         virt_type=virt_type,
         machine_types=sorted({machine.text or "" for machine in guest.iterfind("machine")}),
-        cpu=_cpu(model),
+        cpu=cpu,
+        cpu_features=processors.expand(connection, virt_type, cpu),
         bridges=bridges(),
         features=features.known(*versions, features.unusable()),
     )

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 ETC = Path("/etc/libvirt/qemu.conf")
+DAEMON = (Path("/etc/libvirt/virtproxyd.conf"), Path("/etc/libvirt/libvirtd.conf"))
 USERFAULT = Path("/proc/sys/vm/unprivileged_userfaultfd")
-PKI = Path("/etc/pki")
-CERTIFICATES = ("ca-cert.pem", "server-cert.pem", "server-key.pem")
 LINE = re.compile(r'^\s*(\w+)\s*=\s*"?([^"\n]*?)"?\s*$', re.MULTILINE)
 ROOT = frozenset({"root", "+0", "0"})
-CERTIFICATE_DIRS = ("migrate_tls_x509_cert_dir", "default_tls_x509_cert_dir")
 
 
 class Since(NamedTuple):
@@ -45,19 +43,15 @@ def known(libvirt: int, qemu: int, unusable: frozenset[str] = frozenset()) -> li
     ]
 
 
-def unusable(etc: Path = ETC, userfault: Path = USERFAULT, pki: Path = PKI) -> frozenset[str]:
+def unusable(etc: Path = ETC, userfault: Path = USERFAULT) -> frozenset[str]:
     """What this host's settings rule out, whatever its versions are."""
-    conf = settings(etc)
-    without: set[str] = set()
-    if not faults(conf, userfault):
-        without |= {"post-copy", "post-copy-recovery", "parallel-post-copy"}
-    if not certified(conf, pki):
-        without.add("tls")
-    return frozenset(without)
+    if faults(settings(etc), userfault):
+        return frozenset()
+    return frozenset({"post-copy", "post-copy-recovery", "parallel-post-copy"})
 
 
 def settings(etc: Path = ETC) -> dict[str, str]:
-    """The single values of libvirt's qemu.conf; nothing where it cannot be read."""
+    """The single values of a file of libvirt's, its qemu.conf; nothing where it cannot be read."""
     try:
         return dict(LINE.findall(etc.read_text()))
     except OSError:
@@ -77,10 +71,6 @@ def faults(conf: Mapping[str, str], userfault: Path) -> bool:
         return False
 
 
-def certified(conf: Mapping[str, str], pki: Path) -> bool:
-    """Tell whether QEMU here has certificates for migrations, where libvirt looks for them."""
-    given = [Path(conf[name]) for name in CERTIFICATE_DIRS if name in conf]
-    return any(
-        all((folder / name).exists() for name in CERTIFICATES)
-        for folder in [*given, pki / "libvirt-migrate", pki / "qemu"]
-    )
+def daemon(files: tuple[Path, ...] = DAEMON) -> dict[str, str]:
+    """The single values of what configures libvirt's listening daemon, whichever it is."""
+    return {name: value for file in files for name, value in settings(file).items()}

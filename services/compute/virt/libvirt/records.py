@@ -61,6 +61,11 @@ def drop_all(instances: Path, role: Role, instance: str, *, but: str = "") -> No
             path.unlink(missing_ok=True)
 
 
+def any_of(instances: Path, role: Role) -> bool:
+    """Tell whether any move has this host in that role."""
+    return any(instances.glob(f".whimbrel-{role}-*.json"))
+
+
 def _path(instances: Path, role: Role, migration: str) -> Path:
     if not ids.is_uuid(migration):
         raise errors.Invalid(f"{migration!r} is no migration id")

@@ -29,6 +29,7 @@ class Settings(NamedTuple):
     reserved: int = 0  # bytes of disk kept for the host
     disk_ratio: float = 1.0  # disk promised per disk of the host
     ports: range = streams.MIGRATION  # of incoming guests
+    cache: Path = Path()  # of images
 
     def folder(self, uuid: str) -> Path:
         """The directory of one server's disks, and nothing outside instances_path."""
@@ -57,6 +58,7 @@ def read(conf: cfg.ConfigOpts) -> Settings:
         reserved=conf.compute.reserved_host_disk_mb << 20,
         disk_ratio=conf.compute.disk_allocation_ratio,
         ports=_ports(conf.libvirt.migration_ports),
+        cache=Path(conf.image.cache),
     )
 
 

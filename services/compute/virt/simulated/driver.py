@@ -145,7 +145,7 @@ class Driver(cold.Cold, driver.Driver):
     ) -> objects.CheckReport:
         """Make the destination's checks and leave the test file."""
         self._trip("check_destination")
-        name = f".whimbrel-probe-{data.migration_uuid}"
+        name = data.test_file or f".whimbrel-probe-{data.migration_uuid}"
         with self._world.lock:
             results = checks.arrival(self._host, instance)
             found = data.replace(

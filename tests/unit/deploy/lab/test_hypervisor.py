@@ -68,3 +68,13 @@ def test_enter_names_every_namespace():
         "--",
         "id",
     ]
+
+
+def test_hosts_with_certificates_listen_for_tls():
+    """Their libvirt finds its own certificates where it looks for them."""
+    plain, secret = make(), make(tls=True)
+
+    assert "listen_tls = 0" in hypervisor.libvirtd_conf(plain, plain.hosts[0])
+    assert "listen_tls = 1" in hypervisor.libvirtd_conf(secret, secret.hosts[0])
+    assert "/etc/pki" not in hypervisor.enter_script(plain, plain.hosts[0])
+    assert "/pki /etc/pki\n" in hypervisor.enter_script(secret, secret.hosts[0])

@@ -41,6 +41,18 @@ def test_probe_is_trusted_only_where_storage_is_shared(shared, trusted):
     assert trusted == options["libvirt"]["trust_shared_probe"]
 
 
+@pytest.mark.parametrize(("tls", "scheme"), [(True, "tls"), (False, "tcp")])
+@pytest.mark.parametrize("service", ["conductor", "compute"])
+def test_plain_tcp_is_written_down(tls, scheme, service):
+    """It is nobody's default; who makes the policies is told as well as who carries them out."""
+    options = services.options(make(tls=tls), "host1", service)
+
+    assert (scheme, str(tls).lower()) == (
+        options["libvirt"]["live_migration_scheme"],
+        options["libvirt"]["live_migration_with_native_tls"],
+    )
+
+
 def test_settings_win_and_keep_their_neighbours():
     plan = make(settings=("service.heartbeat=9", "libvirt.a=b", "new.url=x=y"))
 

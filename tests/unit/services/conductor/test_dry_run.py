@@ -62,6 +62,23 @@ def test_the_test_files_are_removed(ready):
     assert {"host2", "host3"} == {whom for whom, _ in ready.everybody.told(CLEANUP)}
 
 
+def test_the_test_file_of_a_silent_host_is_removed(ready):
+    """It may be making it still: the name is known before the question."""
+    asked: list[objects.LibvirtLiveMigrateData] = []
+
+    def hear(_instance: object, data: objects.LibvirtLiveMigrateData) -> None:
+        asked.append(data)
+        raise errors.NoAnswer("host2 did not answer")
+
+    ready.everybody.answers["host2", DESTINATION] = hear
+
+    ask(ready, ready.server())
+
+    told = dict(ready.everybody.told(CLEANUP))
+    assert [told["host2"].test_file] == [data.test_file for data in asked]
+    assert checks.owns("host2", told["host2"].test_file)
+
+
 def test_the_source_is_left_out_unless_it_is_named(ready):
     """The scheduler is told so."""
     server = ready.server()

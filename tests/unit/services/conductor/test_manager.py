@@ -1,5 +1,6 @@
 import pytest
 
+from common import checks
 from common import context
 from common import errors
 from common import objects
@@ -163,6 +164,22 @@ def test_silent_destination_leads_to_the_next(stage, checked):
 
 
 CLEANUP = "check_can_live_migrate_destination_cleanup"
+
+
+def test_test_file_of_a_silent_destination_is_removed(stage, checked):
+    """It may be making it still: the name is known before the question."""
+    asked: list[str] = []
+
+    def hear(_instance: object, data: objects.LibvirtLiveMigrateData) -> None:
+        asked.append(str(data.test_file))
+        silent()
+
+    stage.everybody.answers["host2", "check_can_live_migrate_destination"] = hear
+    migrate(stage, stage.server(), wait=True)
+
+    ((whom, told),) = stage.everybody.told(CLEANUP)
+    assert ("host2", asked) == (whom, [told.test_file])
+    assert checks.owns("host2", told.test_file)
 
 
 def test_test_file_of_a_move_that_starts_goes_with_its_preparation(stage, checked):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 COLD = records.Role.COLD
 # What is in the way of a guest that comes from elsewhere, but not of one that stays.
-NEW = frozenset({"no-guest"})
+NEW = frozenset({"no-guest", "libvirt-tls"})
 
 
 class Coming(NamedTuple):

@@ -19,6 +19,7 @@ from services.compute.virt.libvirt.cold import upload
 if TYPE_CHECKING:
     import libvirt
 
+    from common import clock
     from common import objects
     from services.compute import native
     from services.compute.virt.libvirt import connection
@@ -34,6 +35,7 @@ class ColdMoves(contract.ColdMoves):
     _here: settings.Settings
     _link: connection.Connection
     _making: native.Lock
+    _time: clock.Clock
 
     def survey(self, instance: objects.Instance, cold: objects.ColdMove) -> objects.ColdMove:
         """Describe the guest's disks and this host."""
@@ -96,7 +98,7 @@ class ColdMoves(contract.ColdMoves):
         opened = self._link.get()
         doing = f"make ready for server {instance.uuid}"
         with trouble.told(doing), trouble.files(doing), self._making:
-            at = checks.Arrival(opened, self._here, self._known(), instance)
+            at = checks.Arrival(opened, self._here, self._known(), instance, self._time.now())
             stays = instance.host == self._here.host
             return arrival.prepare(arrival.Coming(at, cold, stays), self.REMOVE)
 

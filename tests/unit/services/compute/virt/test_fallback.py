@@ -29,7 +29,7 @@ def test_hosts_that_can_everything_leave_a_policy_alone():
     """Nothing is left out without a reason."""
     policy = factories.policy(**WISH)
 
-    assert (policy, (), "", True) == fallback.settle(policy, ALL, paused=False)
+    assert (policy, (), "", "", True) == fallback.settle(policy, ALL, paused=False)
 
 
 @pytest.mark.parametrize(
@@ -83,3 +83,17 @@ def test_secrecy_is_not_given_up():
 
     assert found.policy.tls
     assert "TLS" in found.refusal
+    assert fallback.PLAIN in found.refusal
+
+
+def test_what_is_wrong_with_certificates_refuses_only_who_wants_them():
+    """The reason is told; what will be wrong only soon refuses nobody."""
+    secret, plain = factories.policy(tls=True), factories.policy()
+    wrong, soon = fallback.Secrecy("on host2 /x is missing"), fallback.Secrecy("", "/x expires")
+
+    assert (
+        "on host2 /x is missing"
+        in fallback.settle(secret, ALL, paused=False, secrecy=wrong).refusal
+    )
+    assert ("", "/x expires") == fallback.settle(secret, ALL, paused=False, secrecy=soon)[2:]
+    assert ("", "") == fallback.settle(plain, ALL, paused=False, secrecy=wrong)[2:]

@@ -3,7 +3,6 @@ import pytest
 from services.compute.virt.libvirt import features
 
 DEBIAN_12 = (9_000_000, 7_002_022)
-CERTIFICATES = ("ca-cert.pem", "server-cert.pem", "server-key.pem")
 
 
 @pytest.mark.parametrize(
@@ -36,24 +35,21 @@ def test_post_copy_needs_page_faults(tmp_path, conf, sysctl, usable):
     (tmp_path / "qemu.conf").write_text(f"{conf}\n")
     (tmp_path / "sysctl").write_text(f"{sysctl}\n")
 
-    found = features.unusable(tmp_path / "qemu.conf", tmp_path / "sysctl", tmp_path)
+    found = features.unusable(tmp_path / "qemu.conf", tmp_path / "sysctl")
 
     assert usable == ("post-copy" not in found)
-
-
-def test_certificates_are_looked_for_where_libvirt_looks(tmp_path):
-    """The directory that qemu.conf names, or libvirt's own."""
-    named = tmp_path / "named"
-    named.mkdir()
-    conf = {"migrate_tls_x509_cert_dir": str(named)}
-
-    assert not features.certified(conf, tmp_path)
-    for name in CERTIFICATES:
-        (named / name).touch()
-    assert features.certified(conf, tmp_path)
-    assert not features.certified({}, tmp_path)
 
 
 def test_no_settings_are_no_error(tmp_path):
     """A compute that may not read qemu.conf knows nothing, and says so."""
     assert {} == features.settings(tmp_path / "absent")
+
+
+def test_the_daemon_that_listens_is_told_by_either_file(tmp_path):
+    """A proxy of its own, or libvirtd itself."""
+    (tmp_path / "proxy").write_text('cert_file = "/a"\nkey_file = "/b"\n')
+    (tmp_path / "one").write_text('key_file = "/c"\n')
+
+    assert {"cert_file": "/a", "key_file": "/c"} == features.daemon(
+        (tmp_path / "proxy", tmp_path / "absent", tmp_path / "one")
+    )

@@ -13,8 +13,8 @@ def test_address_is_the_host_where_none_is_given():
         load.private({"host": "host1", "libvirt.migration_address": "198.51.100.11"})
     )
 
-    assert "qemu+tcp://host1/system" == plain.peer_uri
-    assert "qemu+tcp://198.51.100.11/system" == given.peer_uri
+    assert "qemu+tls://host1/system" == plain.peer_uri
+    assert "qemu+tls://198.51.100.11/system" == given.peer_uri
 
 
 def test_server_id_is_no_path(here):
