@@ -42,7 +42,7 @@ def coming(connection, here, server):
         )
         given = {"disks": [disk], "machine_type": "pc-q35-7.2", "source_facts": known, **values}
         host = facts.Host(known, frozenset({here.cpu_model}))
-        at = checks.Arrival(connection, here, host, server)
+        at = checks.Arrival(connection, here, host, server, factories.NOW)
         return arrival.Coming(at, factories.cold_move(**given), stays=False)
 
     return make
