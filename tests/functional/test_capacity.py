@@ -24,7 +24,8 @@ def stage(stage):
     for name in HOSTS:
         host = stage.world.host(name)
         host.free_bytes, host.foreign = None, []
-        told(stage, name, "disk_available_least", 200 - len(host.guests))
+        grown = sum(guest.disk_bytes for guest in host.guests.values()) // GIB
+        told(stage, name, "disk_available_least", 200 - grown)
 
 
 def shown(stage, host):
@@ -80,6 +81,26 @@ def test_copies_stay_away_from_a_disk_that_may_be_outgrown(stage):
     assert [there.uuid] == [disk["instance_uuid"] for disk in host2["usage"]["disks"]]
     assert "DiskLeastFilter: needs 1 GB, -1 GB left for new disks" in words
     assert ("completed", "host3") == (stage.ended(move).status, stage.move(move).destination)
+
+
+def test_disk_ratio_of_an_aggregate_holds_on_the_host_too(stage):
+    """What the scheduler places by it the host makes."""
+    made = stage.conductor.create_aggregate(
+        context.admin(), factories.aggregate(metadata={"disk_allocation_ratio": "2.0"})
+    )
+    stage.conductor.add_aggregate_host(context.admin(), made.id, "host2")
+    beaten(stage)
+    large = factories.flavor(vcpus=1, memory_mb=100, root_gb=150)
+
+    on_two = [stage.boot(flavor=large, requested_host="host2") for _ in range(2)]
+    on_one = stage.boot(flavor=large)
+    on_two[0] = stage.operate(on_two[0].uuid, "delete")
+    told(stage, "host2", "disk_available_least", 50)
+    move = stage.ended(stage.migrate(on_one.uuid, "host2"))
+
+    assert "completed" == move.status, move.error_message
+    stage.conductor.remove_aggregate_host(context.admin(), made.id, "host2")
+    stage.conductor.delete_aggregate(context.admin(), made.id)
 
 
 def test_new_server_stays_away_from_it_too(stage):

@@ -56,15 +56,16 @@ def capacity(conf: ConfigOpts, world: worlds.World, host: worlds.Host) -> driver
     )
 
 
-def room(conf: ConfigOpts, world: worlds.World, host: worlds.Host, *, over_commit: bool) -> int:
-    """Give the bytes that new disks may take: as they are, or as they may grow."""
+def room(
+    conf: ConfigOpts, world: worlds.World, host: worlds.Host, ratio: float, *, over_commit: bool
+) -> int:
+    """Give the bytes that new disks may take: as they are, or as they may grow by this ratio."""
     reserved: int = conf.compute.reserved_host_disk_mb * MIB
     free = _free(conf, host)
     if over_commit:
         return free - reserved
     total: int = conf.simulated.disk_gb * GIB
     promised = sum(disk.may_grow_bytes for disk in disks(world, host))
-    ratio: float = conf.compute.disk_allocation_ratio
     return free - promised - (total - int((total - reserved) * ratio))
 
 

@@ -74,6 +74,18 @@ def test_ratio_lets_disks_promise_more(world):
     assert -20 == host.capacity().disk_available_least
 
 
+def test_ratio_of_an_aggregate_takes_the_place_of_the_hosts_own(world):
+    host = make(world)
+    host.build(server(), NO_FILES)
+
+    host.allow(1.5)
+    host.build(server(), NO_FILES)
+    host.allow(1.0)
+
+    with pytest.raises(errors.NoDiskSpace):
+        host.build(server(), NO_FILES)
+
+
 def test_second_of_two_copies_at_once_is_refused():
     """Each had been checked while the other was not there."""
     world = worlds.World(clock.SystemClock())
