@@ -87,15 +87,16 @@ def _firm(capacity: Capacity) -> tuple[object, ...]:
         capacity.disk_available_least,
         capacity.running_vms,
         capacity.storage,
-        {(guest.uuid, guest.power_state, guest.run_token) for guest in usage.guests},
+        {(*_size(guest), guest.run_token) for guest in usage.guests},
         {(disk.path, disk.virtual_bytes) for disk in usage.disks},
-        {
-            (guest.uuid, guest.power_state, guest.vcpus, guest.memory_mb, guest.disk_gb)
-            for guest in usage.foreign
-        },
+        {_size(guest) for guest in usage.foreign},
         capacity.facts,
         usage.cpu_info,
     )
+
+
+def _size(guest: objects.HostGuest | objects.ForeignGuest) -> tuple[object, ...]:
+    return guest.uuid, guest.power_state, guest.vcpus, guest.memory_mb, guest.disk_gb
 
 
 def node(conf: ConfigOpts, capacity: Capacity) -> objects.ComputeNode:

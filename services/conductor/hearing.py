@@ -16,6 +16,7 @@ from services.conductor import liveness
 if TYPE_CHECKING:
     from common import objects
     from common.context import Context
+    from common.db.engine import Tx
     from services.conductor.deps import Deps
 
 LOG = logging.getLogger(__name__)
@@ -35,13 +36,16 @@ class Hearing(conductor.Conductor):
         del context
         with self._deps.database.write() as tx:
             services.report(tx, service, self._deps.clock.now())
-            over = hosts.report(tx, node) if node is not None else {}
+            over = self._take(tx, node) if node is not None else {}
             holding = ratios.holding(tx, service.host) if service.binary == hosts.BINARY else {}
         if node is not None:
             self._news[node.host] = self._deps.clock.monotonic() + audits.settling(self._deps)
         if over:
             LOG.warning("%s is %s; it gets no more servers", service.host, claims.too_much(over))
         return holding
+
+    def _take(self, tx: Tx, node: objects.ComputeNode) -> dict[str, int]:
+        return hosts.report(tx, node, audits.doubtful(self._deps))
 
     def observe(self) -> None:
         """Follow what hosts have told of their guests, until that is older than any change."""

@@ -9,6 +9,7 @@ from common import context
 from common import errors
 from common import objects
 from common import states
+from common.db import claims
 from services.compute.virt.simulated import world as worlds
 from tests import factories
 from tests import waiting
@@ -185,9 +186,27 @@ def test_audit_by_the_api_tells_what_no_record_explains(stage):
             found["repaired"],
         )
         assert stranger.uuid in stage.world.host("host2").guests
+        assert 100 == shown(stage, "host2")["foreign_memory_mb"]
     finally:
         with stage.world.lock, contextlib.suppress(KeyError):
             del stage.world.host("host2").guests[stranger.uuid]
+
+
+def test_audit_by_the_api_claims_what_is_needed(stage):
+    """A server without its claim, and one with a claim of another size."""
+    without, other = stage.boot(), stage.boot()
+    with stage.database.write() as tx:
+        claims.release(tx, without.uuid)
+        claims.put(tx, "host1", other.uuid, {claims.MEMORY_MB: 7})
+    before = shown(stage, "host1")["findings"]
+
+    answer = requests.post(f"{stage.endpoint}/v2.1/whimbrel/hosts/host1/audit", json={}, timeout=10)
+
+    assert {("unclaimed", without.uuid, True), ("amount", other.uuid, True)} == {
+        (found["kind"], found["subject"], found["repaired"]) for found in answer.json()["findings"]
+    }
+    assert 2 == len(before)
+    assert [] == shown(stage, "host1")["findings"]
 
 
 def test_audit_of_a_host_that_nobody_knows_is_refused(stage):

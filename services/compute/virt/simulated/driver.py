@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from oslo_config.cfg import ConfigOpts
 
-GIB = 1 << 30
 # Seconds between two looks whether the end has come; stop() ends the wait at once.
 QUIET = 5.0
 
@@ -93,8 +92,8 @@ class Driver(cold.Cold, steering.Steered, driver.Driver):
         """Put the guest into the world and let it count."""
         self._trip("build")
         with self._world.lock:
-            if _folder(instance) not in self._host.files and instance.flavor.root_gb:
-                need = instance.flavor.root_gb * GIB
+            need = usage.disk_bytes(instance.flavor)
+            if _folder(instance) not in self._host.files and need:
                 plain.fits(self._conf.host, need, self._room(over_commit=False))
             self._host.files.add(_folder(instance))
             self.power_on(instance, files)
@@ -111,7 +110,8 @@ class Driver(cold.Cold, steering.Steered, driver.Driver):
                 instance.uuid,
                 instance.run_token,
                 instance.flavor.memory_mb,
-                disk_bytes=instance.flavor.root_gb * GIB,
+                disk_bytes=usage.disk_bytes(instance.flavor),
+                vcpus=instance.flavor.vcpus,
             )
             guest.go(self._world.clock.monotonic())
             self._host.guests[instance.uuid] = guest
@@ -223,7 +223,7 @@ class Driver(cold.Cold, steering.Steered, driver.Driver):
     ) -> objects.CheckReport:
         """Make the source's checks: look for the test file and decide block_migration."""
         self._trip("check_source")
-        size = instance.flavor.root_gb * GIB
+        size = usage.disk_bytes(instance.flavor)
         disk = objects.DiskInfo(
             target="vda",
             path=_folder(instance),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,12 @@ def capacity(conf: ConfigOpts, world: worlds.World, host: worlds.Host) -> driver
         disks=growing,
         guests=[
             objects.HostGuest(
-                uuid=guest.uuid, power_state=int(guest.power), run_token=guest.run_token
+                uuid=guest.uuid,
+                power_state=int(guest.power),
+                run_token=guest.run_token,
+                vcpus=guest.vcpus,
+                memory_mb=guest.memory_mb,
+                disk_gb=math.ceil(guest.disk_bytes / GIB),
             )
             for guest in guests
         ],
@@ -88,6 +94,11 @@ def disks(world: worlds.World, host: worlds.Host) -> list[objects.GrowingDisk]:
         for path, size in sorted({**coming, **there}.items())
         if size
     ]
+
+
+def disk_bytes(flavor: objects.Flavor) -> int:
+    """Give what a guest's disks may grow to: the simulation makes one of them all."""
+    return int(flavor.root_gb + flavor.ephemeral_gb) * GIB + int(flavor.swap_mb) * MIB
 
 
 def folder(uuid: str) -> str:
