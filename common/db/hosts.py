@@ -141,12 +141,14 @@ class Room(NamedTuple):
         """Give the GiB that new disks may grow to in all, by what was measured.
 
         What the host keeps for itself is taken off, and what its ratio allows
-        to promise beyond the file system is added.
+        to promise beyond the file system is added; but where the disks may
+        outgrow it already, no ratio helps.
         """
-        disk = self.amounts.get(claims.DISK_GB)
-        if self.disk_available_least is None or disk is None:
+        disk, least = self.amounts.get(claims.DISK_GB), self.disk_available_least
+        if least is None or disk is None:
             return None
-        return self.disk_available_least - (disk.total - disk.capacity)
+        room = least - (disk.total - disk.capacity)
+        return room if least >= 0 else min(room, least)
 
 
 def report(tx: Tx, node: objects.ComputeNode, settled: float = 0.0) -> dict[str, int]:

@@ -85,7 +85,7 @@ def test_copies_stay_away_from_a_disk_that_may_be_outgrown(stage):
 
 
 def test_disk_ratio_of_an_aggregate_holds_on_the_host_too(stage):
-    """What the scheduler places by it the host makes."""
+    """What the scheduler places by it the host makes; once the number is negative, nothing."""
     made = stage.conductor.create_aggregate(
         context.admin(), factories.aggregate(metadata={"disk_allocation_ratio": "2.0"})
     )
@@ -100,6 +100,8 @@ def test_disk_ratio_of_an_aggregate_holds_on_the_host_too(stage):
     move = stage.ended(stage.migrate(on_one.uuid, "host2"))
 
     assert "completed" == move.status, move.error_message
+    told(stage, "host2", "disk_available_least", -100)
+    assert "-100 GB left for new disks" in refused(stage, stage.boot(), "host2")
     stage.conductor.remove_aggregate_host(context.admin(), made.id, "host2")
     stage.conductor.delete_aggregate(context.admin(), made.id)
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from common import errors
 from common import objects
+from services.compute.virt import checks
 from services.compute.virt.libvirt import qcow2
 
 GIB = 1 << 30
@@ -87,7 +88,7 @@ class Space(NamedTuple):
 
     def room(self, reserved: int, ratio: float) -> int:
         """What new disks may grow to: `reserved` bytes stay the host's, `ratio` allows more."""
-        return self.least - (self.total - int((self.total - reserved) * ratio))
+        return checks.growable(self.total, self.least, reserved, ratio)
 
 
 def layout(folder: Path, instance: objects.Instance, file: str | None) -> list[Disk]:

@@ -7,6 +7,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from common import objects
+from services.compute.virt import checks
 from services.compute.virt import driver
 from services.compute.virt.simulated import world as worlds
 
@@ -72,7 +73,7 @@ def room(
         return free - reserved
     total: int = conf.simulated.disk_gb * GIB
     promised = sum(disk.may_grow_bytes for disk in disks(world, host))
-    return free - promised - (total - int((total - reserved) * ratio))
+    return checks.growable(total, free - promised, reserved, ratio)
 
 
 def disks(world: worlds.World, host: worlds.Host) -> list[objects.GrowingDisk]:
