@@ -84,6 +84,42 @@ def test_copies_stay_away_from_a_disk_that_may_be_outgrown(stage):
     assert ("completed", "host3") == (stage.ended(move).status, stage.move(move).destination)
 
 
+def test_cold_moves_stay_away_from_a_disk_that_may_be_outgrown(stage):
+    """Named or not; and the disks are promises where the guest arrives."""
+    server = stage.boot(flavor=factories.flavor(vcpus=1, memory_mb=100, root_gb=7))
+    fill(stage, "host2", 6 * GIB)
+    told(stage, "host2", "disk_available_least", 6)
+
+    with pytest.raises(errors.NoValidHost, match="DiskLeastFilter: needs 7 GB, 6 GB left"):
+        stage.relocate(server.uuid, "host2")
+    move = stage.relocate(server.uuid)
+
+    assert "finished" == stage.reached(move, "finished").status
+    assert "host3" == stage.server(server.uuid).host
+    host3 = told(stage, "host3", "disk_available_least", 193)
+    assert [(server.uuid, 7)] == [
+        (guest["uuid"], guest["disk_gb"]) for guest in host3["usage"]["guests"]
+    ]
+    stage.conductor.confirm_resize(context.admin(), server.uuid)
+    stage.ended(move)
+
+
+def test_of_two_cold_moves_that_fit_one_by_one_one_goes(stage):
+    """Though the host had told of neither when they were placed; the other one stays."""
+    servers = [
+        stage.boot(flavor=factories.flavor(vcpus=1, memory_mb=100, root_gb=7)) for _ in range(2)
+    ]
+    fill(stage, "host2", 10 * GIB)
+    told(stage, "host2", "disk_available_least", 10)
+
+    begun = [
+        stage.relocate(server.uuid, "host2", auto_confirm=True, wait=False) for server in servers
+    ]
+
+    assert ["confirmed", "failed"] == sorted(stage.ended(move).status for move in begun)
+    assert ["host1", "host2"] == sorted(stage.idle(server.uuid).host for server in servers)
+
+
 def test_disk_ratio_of_an_aggregate_holds_on_the_host_too(stage):
     """What the scheduler places by it the host makes; once the number is negative, nothing."""
     made = stage.conductor.create_aggregate(

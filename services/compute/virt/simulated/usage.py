@@ -77,11 +77,16 @@ def room(
 
 
 def disks(world: worlds.World, host: worlds.Host) -> list[objects.GrowingDisk]:
-    """Give the disks on the host's storage, of guests that are there and that are coming."""
+    """Give the disks on the host's storage, of guests there, kept there, and coming."""
     there = {
         folder(guest.uuid): guest.disk_bytes
         for each in world.sharing(host)
         for guest in each.guests.values()
+    }
+    there |= {
+        f"kept/{move}/{guest.uuid}": guest.disk_bytes
+        for each in world.sharing(host)
+        for move, guest in each.kept.items()
     }
     coming = {path: size for each in world.sharing(host) for path, size in each.coming.items()}
     return [
