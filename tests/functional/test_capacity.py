@@ -1,15 +1,22 @@
 """What hosts measure decides where guests go, and what they see is followed."""
 
 import contextlib
+from collections.abc import Iterator
 
 import pytest
 import requests
 
+from common import clock as clocks
 from common import context
 from common import errors
 from common import objects
 from common import states
+from common.config import load
 from common.db import claims
+from rpc import bus as buses
+from services.compute import concurrency
+from services.compute import process
+from services.compute.virt.simulated import driver
 from services.compute.virt.simulated import world as worlds
 from tests import factories
 from tests import waiting
@@ -189,6 +196,66 @@ def test_foreign_guests_take_room_and_may_leave_a_host_over_promised(stage):
     stage.world.host("host1").foreign = []
     told(stage, "host1", "over_promised", {})
     assert states.Vm.ACTIVE == stage.boot().vm_state
+
+
+@contextlib.contextmanager
+def compute(stage, folder, host: str, **options: object) -> Iterator[None]:
+    """Run one more compute, of a host whose guests outlive it, with these options of [compute]."""
+    given = {f"compute.{name}": value for name, value in options.items()}
+    conf = load.private(
+        {
+            "host": host,
+            "transport_url": "fake://",
+            "compute.driver": "simulated",
+            "image.cache": str(folder),
+            "service.heartbeat": 1,
+            "simulated.rate": 1000.0,
+            **given,
+        }
+    )
+    bus, clock = buses.Bus(conf), clocks.SystemClock()
+    made = driver.Driver(conf, stage.world)
+    with process.running(conf, bus, made, concurrency.plain(), clock):
+        yield
+    bus.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "options", "over"),
+    [
+        ("host4", {"reserved_host_memory_mb": 13384}, 1000),
+        ("host5", {"ram_allocation_ratio": 0.2}, 826),
+    ],
+)
+def test_compute_that_starts_with_less_to_promise(stage, tmp_path, caplog, host, options, over):
+    """Its guests stay; it is warned of, shown, and given nothing until enough has moved away."""
+    with compute(stage, tmp_path, host):
+        waiting.until(lambda: host in stage.up(), f"{host} is up")
+        guest = stage.boot(2000, requested_host=host)
+        stage.boot(2000, requested_host=host)
+    elsewhere = stage.boot(1)
+
+    with compute(stage, tmp_path, host, **options):
+        there = told(stage, host, "over_promised", {"MEMORY_MB": over})
+        listed = requests.get(f"{stage.endpoint}/v2.1/whimbrel/hosts", timeout=10).json()["hosts"]
+        words = refused(stage, elsewhere, host)
+        anywhere = [stage.boot(1, requested_host=None).host for _ in range(3)]
+        moved = stage.ended(stage.migrate(guest.uuid, "host1"))
+        told(stage, host, "over_promised", {})
+        again = stage.ended(stage.migrate(elsewhere.uuid, host))
+        stage.ended(stage.migrate(elsewhere.uuid, "host1"))
+        for left in stage.servers():
+            if left.host == host:
+                stage.operate(left.uuid, "delete")
+    stage.mark(host, forced_down=True)
+
+    sentence = f"{host} is over-promised: memory {over} MiB"
+    assert f"{sentence}; it gets no more servers" in caplog.text
+    assert [sentence] == there["findings"]
+    assert [{"MEMORY_MB": over}] == [one["over_promised"] for one in listed if one["host"] == host]
+    assert f"OverPromisedFilter: it is over-promised: memory {over} MiB" in words
+    assert host not in anywhere
+    assert ("completed", "completed") == (moved.status, again.status)
 
 
 def test_heartbeats_between_changes_carry_nothing(stage):
