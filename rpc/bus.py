@@ -25,6 +25,7 @@ from common import context as contexts
 from common import errors
 from common.config import load
 from rpc import interface
+from rpc import memory
 from rpc import wire
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Bus:
     def __init__(self, conf: ConfigOpts) -> None:
         """Set the transport up; nothing is connected before the first use."""
         set_defaults()
-        self._transport = messaging.get_rpc_transport(load.messaging(), url=conf.transport_url)
+        self._transport = _transport(load.messaging(), conf.transport_url)
         self._serializer = wire.Serializer()
         self._callers: dict[type[interface.Interface], type[interface.Interface]] = {}
 
@@ -208,6 +209,13 @@ def _silence(method: interface.Method) -> str:
     if not method.monitor:
         return ""
     return f", or gave no sign of life for {method.monitor} s"
+
+
+def _transport(conf: ConfigOpts, url: str) -> messaging.RPCTransport:
+    parsed = messaging.TransportURL.parse(conf, url)
+    if parsed.transport == memory.SCHEME:
+        return memory.transport(conf, parsed)
+    return messaging.get_rpc_transport(conf, url=url)
 
 
 def _calling_half(kind: type[interface.Interface]) -> type[interface.Interface]:

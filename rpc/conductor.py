@@ -251,8 +251,12 @@ class Conductor(interface.Interface):
     @interface.call(since="1.0", timeout=10)
     def report(
         self, context: Context, service: objects.Service, node: objects.ComputeNode | None
-    ) -> None:
-        """Take a service's heartbeat and, from compute, what its host has if that has changed."""
+    ) -> dict[str, float]:
+        """Take a service's heartbeat and, from compute, what its host has if that has changed.
+
+        Gives compute the ratios that hold for its host, {"disk_allocation_ratio": 1.0}
+        and so on: its aggregates', or else its own; a host that is not known has none.
+        """
 
     # ---- for compute ----
 

@@ -29,6 +29,7 @@ from common.config import load
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Generator
+    from collections.abc import Mapping
     from collections.abc import Sequence
 
     from common.clock import Clock
@@ -47,8 +48,8 @@ class Numbers(Protocol):
     def update_available_resource(self) -> objects.ComputeNode | None:
         """Measure the host; gives what is to be told, or None."""
 
-    def told(self, node: objects.ComputeNode) -> None:
-        """Take note that the conductor has it."""
+    def told(self, node: objects.ComputeNode | None, ratios: Mapping[str, float]) -> None:
+        """Take note that the conductor has it, and which {ratio: value} hold here."""
 
 
 # Seconds until a report that did not arrive is sent again, by the mean.
@@ -217,9 +218,9 @@ def _report(
         node = numbers.update_available_resource() if numbers is not None else None
         if node is None and not due:
             return False
-        conductor.report(contexts.admin(), service, node)
-        if numbers is not None and node is not None:
-            numbers.told(node)
+        ratios = conductor.report(contexts.admin(), service, node)
+        if numbers is not None:
+            numbers.told(node, ratios)
     except errors.Error:
         raise
     except Exception as unexpected:

@@ -41,6 +41,7 @@ SHORT = {
     DISK_GB: "needs {need} GB of disk, {free} GB free of {capacity}",
 }
 
+WORDS = {VCPU: "{amount} vCPUs", MEMORY_MB: "{amount} MiB", DISK_GB: "{amount} GiB"}
 OVER = {VCPU: "vCPUs {over}", MEMORY_MB: "memory {over} MiB", DISK_GB: "disk {over} GiB"}
 
 _A = tables.ALLOCATIONS.c
@@ -129,13 +130,14 @@ def claim(
     ]
     if refusals:
         raise errors.NoRoom(f"{host}: {'; '.join(refusals)}", host=host)
-    rows = [
-        {"consumer": consumer, "host": host, "class": name, "amount": need}
-        for name, need in amounts.items()
-    ]
-    tx.run(_TAKE, rows)
-    _count(tx, host, amounts, 1)
+    _take(tx, host, consumer, amounts)
     return dict(amounts)
+
+
+def put(tx: Tx, host: str, consumer: str, amounts: Mapping[str, int]) -> None:
+    """Have the consumer hold just this on the host, whether there is room for it or not."""
+    release(tx, consumer, host)
+    _take(tx, host, consumer, amounts)
 
 
 def release(tx: Tx, consumer: str, host: str | None = None) -> None:
@@ -212,6 +214,12 @@ def lock_held(tx: Tx, consumers: Collection[str]) -> None:
     lock(tx, {host for consumer in consumers for host in held(tx, consumer)})
 
 
+def words(amounts: Mapping[str, int]) -> str:
+    """Say how much of what that is: 1 vCPUs, 512 MiB, 1 GiB."""
+    told = [WORDS[kind].format(amount=amounts[kind]) for kind in WORDS if kind in amounts]
+    return ", ".join(told) or "nothing"
+
+
 def too_much(over: Mapping[str, int]) -> str:
     """Say by how much a host is over-promised: {class: amount} in words."""
     told = ", ".join(OVER[kind].format(over=over[kind]) for kind in OVER if kind in over)
@@ -238,6 +246,15 @@ def _seen(tx: Tx, host: str, consumer: str) -> tuple[dict[str, int], dict[str, A
         )
     held = {row[0]: row[1] for row in found if row[1] is not None}
     return held, {row[0]: Amount(*row[2:]) for row in found}
+
+
+def _take(tx: Tx, host: str, consumer: str, amounts: Mapping[str, int]) -> None:
+    rows = [
+        {"consumer": consumer, "host": host, "class": name, "amount": need}
+        for name, need in amounts.items()
+    ]
+    tx.run(_TAKE, rows)
+    _count(tx, host, amounts, 1)
 
 
 def _count(tx: Tx, host: str, amounts: Mapping[str, int], sign: int) -> None:

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from common import states
 from common.db import claims
 from common.db import hosts
+from common.db import needs
 from common.db import tables
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from common.db.engine import Tx
 
 COUNT = "count"
+UNCLAIMED = "unclaimed"
+AMOUNT = "amount"
+SIZE = "size"
 POWER = "power"
 MISSING = "missing"
 UNKNOWN = "unknown"
@@ -37,11 +41,10 @@ OVER_PROMISED = "over-promised"
 
 # Heartbeats around a change within which a host's report may be older than the change.
 SETTLED = 2
-# Names in one statement; databases bound how many values it may have.
-AT_ONCE = 200
 # States in which a server's guest is on its host, running or not.
-LIVING = frozenset({states.Vm.ACTIVE, states.Vm.PAUSED, states.Vm.STOPPED})
-ALIVE = frozenset({states.Power.RUNNING, states.Power.PAUSED})
+LIVING = needs.STANDING
+# What is not being done any more, or not yet again: nobody changes the guest.
+SETTLED_MOVES = states.TERMINAL | {states.Move.FINISHED}
 # What a server is when its host says so of its guest.
 OBSERVED = {
     states.Power.RUNNING: states.Vm.ACTIVE,
@@ -56,6 +59,14 @@ _M = tables.MIGRATIONS.c
 _N = tables.COMPUTE_NODES.c
 _S = tables.SERVICES.c
 _V = tables.SERVERS.c
+
+
+# A flavor's size as a host reports it of a guest.
+REPORTED = {
+    claims.VCPU: "vcpus",
+    claims.MEMORY_MB: "memory_mb",
+    claims.DISK_GB: "disk_gb",
+}
 
 
 class Finding(NamedTuple):
@@ -77,6 +88,24 @@ class Report(NamedTuple):
     guests: dict[str, objects.HostGuest]
 
 
+def all(  # noqa: A001 - qualified where used
+    tx: Tx, now: datetime.datetime, down_after: float, settled: float, names: Collection[str]
+) -> list[Finding]:
+    """Give all that an audit of these hosts would find; arguments are those of look()."""
+    lacking = [needed(need) for need in needs.find(tx, names)]
+    return [*lacking, *miscounted(tx, names), *look(tx, now, down_after, settled, names)]
+
+
+def needed(need: needs.Need) -> Finding:
+    """Say what is not held as it should be."""
+    if need.held:
+        kind, held = AMOUNT, claims.words(need.held)
+    else:
+        kind, held = UNCLAIMED, "no room"
+    words = f"{need.host} held {held} for {need.who}, which needs {claims.words(need.amounts)}"
+    return Finding(kind, need.host, need.consumer, words)
+
+
 def look(
     tx: Tx,
     now: datetime.datetime,
@@ -89,7 +118,7 @@ def look(
     What changed within `settled` seconds of a host's last heartbeat is left out.
     """
     found: list[Finding] = []
-    for some in _chunks(tx, names):
+    for some in hosts.chunks(tx, names):
         reports = list(_reports(tx, now, down_after, settled, some))
         servers = _servers(tx, reports)
         moving = _moving(tx, servers)
@@ -98,6 +127,11 @@ def look(
             found += _absent(report, servers.values(), moving)
         found += over_promised(tx, some)
     return found
+
+
+def observed(vm_state: str, power: states.Power) -> str:
+    """Give the state of a server whose guest is seen so; a resize waits for a person all along."""
+    return vm_state if vm_state == states.Vm.RESIZED else OBSERVED[power]
 
 
 def over_promised(tx: Tx, names: Collection[str]) -> list[Finding]:
@@ -143,14 +177,6 @@ def recount(tx: Tx, host: str) -> list[Finding]:
     return wrong
 
 
-def _chunks(tx: Tx, names: Collection[str] | None) -> Iterator[list[str]]:
-    if names is None:
-        names = [name for (name,) in tx.tuples(sa.select(_N.host))]
-    ordered = sorted(names)
-    for start in range(0, len(ordered), AT_ONCE):
-        yield ordered[start : start + AT_ONCE]
-
-
 def _reports(
     tx: Tx, now: datetime.datetime, down_after: float, settled: float, names: list[str]
 ) -> Iterator[Report]:
@@ -172,21 +198,21 @@ def _servers(tx: Tx, reports: list[Report]) -> dict[str, dict[str, Any]]:
     """Give the rows of every server on these hosts, and of every guest that they report."""
     columns = sa.select(
         _V.uuid, _V.name, _V.host, _V.vm_state, _V.task_state, _V.power_state, _V.generation,
-        _V.updated_at, _V.launched_at,
+        _V.updated_at, _V.launched_at, sa.cast(_V.flavor, sa.Text).label("flavor"),
     )  # fmt: skip
     here = [report.host for report in reports]
     on = columns.where(_V.host.in_(here), _V.vm_state != states.Vm.DELETED)
     found = {row["uuid"]: row for row in tx.rows(on)}
     others = sorted({uuid for report in reports for uuid in report.guests} - found.keys())
-    for start in range(0, len(others), AT_ONCE):
-        some = columns.where(_V.uuid.in_(others[start : start + AT_ONCE]))
+    for start in range(0, len(others), hosts.AT_ONCE):
+        some = columns.where(_V.uuid.in_(others[start : start + hosts.AT_ONCE]))
         found.update((row["uuid"], row) for row in tx.rows(some))
     return found
 
 
 def _moving(tx: Tx, servers: dict[str, dict[str, Any]]) -> frozenset[str]:
-    """Name the servers that have a move which has not ended."""
-    query = sa.select(_M.instance_uuid).where(_M.status.not_in(sorted(states.TERMINAL)))
+    """Name the servers that have a move which goes on; one that waits for a person does not."""
+    query = sa.select(_M.instance_uuid).where(_M.status.not_in(sorted(SETTLED_MOVES)))
     return frozenset(uuid for (uuid,) in tx.tuples(query)) & servers.keys()
 
 
@@ -200,17 +226,19 @@ def _quiet(report: Report, server: dict[str, Any], moving: frozenset[str]) -> bo
 def _guests(
     tx: Tx, report: Report, servers: dict[str, dict[str, Any]], moving: frozenset[str]
 ) -> Iterator[Finding]:
+    sizes = needs.Sizes()
     for uuid, guest in sorted(report.guests.items()):
         server = servers.get(uuid)
         if server is None or server["vm_state"] == states.Vm.DELETED:
             if server is None or _quiet(report, server, moving):
                 yield _stranger(report.host, guest, server)
-        elif not _quiet(report, server, moving) or server["vm_state"] == states.Vm.RESIZED:
+        elif not _quiet(report, server, moving):
             continue
         elif server["host"] != report.host:
             yield _misplaced(tx, report.host, guest, server)
         else:
             yield from _power(report.host, guest, server)
+            yield from _size(report.host, guest, server, sizes)
 
 
 def _absent(
@@ -226,7 +254,11 @@ def _absent(
 
 def _stranger(host: str, guest: objects.HostGuest, server: dict[str, Any] | None) -> Finding:
     records = "was deleted" if server is not None else "is in no record"
-    words = f"{host} has guest {guest.uuid} ({_is(guest)}), which {records}; Whimbrel leaves it"
+    takes = claims.words({kind: getattr(guest, name) for kind, name in REPORTED.items()})
+    words = (
+        f"{host} has guest {guest.uuid} ({_is(guest)}), which {records}; {takes} count as taken "
+        "by it; Whimbrel leaves it"
+    )
     return Finding(UNKNOWN, host, guest.uuid, words, server, guest.power_state)
 
 
@@ -244,13 +276,32 @@ def _power(host: str, guest: objects.HostGuest, server: dict[str, Any]) -> Itera
     power = states.Power(guest.power_state)
     if power == states.Power.NOSTATE or server["vm_state"] not in LIVING:
         return
-    if power == server["power_state"] and OBSERVED[power] == server["vm_state"]:
+    if power == server["power_state"] and observed(server["vm_state"], power) == server["vm_state"]:
         return
     words = (
         f"{_called(server)} is {_is(guest)} on {host}; recorded was {server['vm_state']}, "
         f"power {states.Power(server['power_state']).name.lower()}"
     )
     yield Finding(POWER, host, guest.uuid, words, server, guest.power_state)
+
+
+def _size(
+    host: str, guest: objects.HostGuest, server: dict[str, Any], sizes: needs.Sizes
+) -> Iterator[Finding]:
+    """Compare the sizes that the host knows with what is promised for the server.
+
+    A flavor without a root disk says nothing of the disk: the image decides.
+    """
+    promised, rooted = sizes[server["flavor"]]
+    seen = {kind: int(getattr(guest, name)) for kind, name in REPORTED.items()}
+    if not rooted:
+        del seen[claims.DISK_GB]
+    other = {kind: amount for kind, amount in seen.items() if amount and amount != promised[kind]}
+    if server["vm_state"] not in LIVING or not other:
+        return
+    wanted = claims.words({kind: promised[kind] for kind in other})
+    words = f"{_called(server)} has {claims.words(other)} on {host}, its flavor says {wanted}"
+    yield Finding(SIZE, host, guest.uuid, words, server)
 
 
 def _reported(tx: Tx, host: str) -> dict[str, objects.HostGuest]:

@@ -17,15 +17,20 @@ from common.db import claims
 from common.db import ratios
 from common.db import rows
 from common.db import services
+from common.db import strangers
 from common.db import tables
 from common.db import zones
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+    from collections.abc import Iterator
     from collections.abc import Mapping
 
     from common.db.engine import Tx
 
 BINARY = "nova-compute"
+# Names in one statement; databases bound how many values it may have.
+AT_ONCE = 200
 
 _I = tables.INVENTORY.c
 _N = tables.COMPUTE_NODES
@@ -136,19 +141,22 @@ class Room(NamedTuple):
         """Give the GiB that new disks may grow to in all, by what was measured.
 
         What the host keeps for itself is taken off, and what its ratio allows
-        to promise beyond the file system is added.
+        to promise beyond the file system is added; but where the disks may
+        outgrow it already, no ratio helps.
         """
-        disk = self.amounts.get(claims.DISK_GB)
-        if self.disk_available_least is None or disk is None:
+        disk, least = self.amounts.get(claims.DISK_GB), self.disk_available_least
+        if least is None or disk is None:
             return None
-        return self.disk_available_least - (disk.total - disk.capacity)
+        room = least - (disk.total - disk.capacity)
+        return room if least >= 0 else min(room, least)
 
 
-def report(tx: Tx, node: objects.ComputeNode) -> dict[str, int]:
+def report(tx: Tx, node: objects.ComputeNode, settled: float = 0.0) -> dict[str, int]:
     """Write what changed of what a host has; a report that changes nothing writes nothing.
 
-    Gives what the host has promised too much, {class: amount}, when its
-    inventory is another than before, and nothing otherwise.
+    A guest whose server was deleted within `settled` seconds is not counted as
+    nobody's yet. Gives what the host has promised too much, {class: amount},
+    when its inventory is another than before, and nothing otherwise.
     """
     node.obj_reset_changes(recursive=True)
     before = tx.row(sa.select(_N).where(_N.c.host == node.host).with_for_update())
@@ -160,14 +168,40 @@ def report(tx: Tx, node: objects.ComputeNode) -> dict[str, int]:
     }
     if changed:
         rows.upsert(tx, _N, {"host": node.host}, {**changed, "updated_at": tx.now()})
-    if not _count(tx, node):
+    if not _count(tx, node, settled):
         return {}
     return promised_too_much(claims.inventory(tx, node.host)[node.host])
+
+
+def recount(tx: Tx, host: str, settled: float) -> dict[str, int]:
+    """Count anew what guests that are not ours to promise take, by the host's last report.
+
+    Gives the same as report().
+    """
+    claims.lock(tx, [host])
+    row = tx.row(sa.select(_N.c.usage).where(_N.c.host == host))
+    taken = _foreign(tx, row["usage"] if row else None, settled)
+    before = claims.inventory(tx, host).get(host, {})
+    if taken == {kind: amount.foreign for kind, amount in before.items()}:
+        return {}
+    for kind, amount in taken.items():
+        here = (_I.host == host, _I["class"] == kind)
+        tx.run(sa.update(tables.INVENTORY).where(*here).values(foreign_used=amount))
+    return promised_too_much(claims.inventory(tx, host).get(host, {}))
 
 
 def promised_too_much(amounts: Mapping[str, claims.Amount]) -> dict[str, int]:
     """Give {class: amount} by which more is promised and used than a host has."""
     return {kind: -amount.free for kind, amount in amounts.items() if amount.free < 0}
+
+
+def chunks(tx: Tx, names: Collection[str] | None) -> Iterator[list[str]]:
+    """Give these hosts' names, or all, as many as one statement may have."""
+    if names is None:
+        names = [name for (name,) in tx.tuples(sa.select(_N.c.host))]
+    ordered = sorted(names)
+    for start in range(0, len(ordered), AT_ONCE):
+        yield ordered[start : start + AT_ONCE]
 
 
 def get(tx: Tx, host: str, now: datetime.datetime, down_after: float) -> objects.ComputeNode:
@@ -217,12 +251,20 @@ def all(  # noqa: A001 - qualified where used
     ]
 
 
-def _count(tx: Tx, node: objects.ComputeNode) -> bool:
+def _foreign(tx: Tx, usage: objects.HostUsage | None, settled: float) -> dict[str, int]:
+    """Give {class: amount} that foreign guests use, and those of ours that nobody knows."""
+    others = [] if usage is None else [*usage.foreign, *strangers.among(tx, usage.guests, settled)]
+    return {
+        kind: sum(getattr(guest, names.share) for guest in others) for kind, names in FIELDS.items()
+    }
+
+
+def _count(tx: Tx, node: objects.ComputeNode, settled: float) -> bool:
     """Write the rows of a host's inventory that are others than before; tells whether any was."""
     query = sa.select(_I["class"], _I.total, _I.reserved, _I.own_ratio, _I.ratio, _I.foreign_used)
     given = ratios.of(tx, node.host)
     before = {kind: rest for kind, *rest in tx.tuples(query.where(_I.host == node.host))}
-    foreign = node.usage.foreign if node.usage is not None else []
+    foreign = _foreign(tx, node.usage, settled)
     news = False
     for kind, names in FIELDS.items():
         values = {
@@ -230,7 +272,7 @@ def _count(tx: Tx, node: objects.ComputeNode) -> bool:
             "reserved": math.ceil(getattr(node, names.reserved) / names.unit),
             "own_ratio": getattr(node, names.ratio),
             "ratio": given.get(kind, getattr(node, names.ratio)),
-            "foreign_used": sum(getattr(guest, names.share) for guest in foreign),
+            "foreign_used": foreign[kind],
         }
         if before.get(kind) != list(values.values()):
             rows.upsert(tx, tables.INVENTORY, {"host": node.host, "class": kind}, values)

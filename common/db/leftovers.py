@@ -64,6 +64,16 @@ def release(tx: Tx, leftover: Leftover) -> bool:
     return True
 
 
+def moves() -> sa.ColumnElement[bool]:
+    """Tell of a server whether it has a move that goes on, or that nobody has understood."""
+    other = tables.MIGRATIONS.alias("other")
+    held = tables.ALLOCATIONS.alias("held")
+    waits = sa.exists().where(held.c.consumer == other.c.uuid)
+    goes_on = other.c.status.not_in(sorted(states.TERMINAL))
+    lost = sa.and_(other.c.status == states.Move.ERROR, waits)
+    return sa.exists().where(other.c.instance_uuid == _S.uuid, sa.or_(goes_on, lost))
+
+
 def _server_needs() -> sa.ColumnElement[bool]:
     """Whether the consumer is a server that lives here, or with which something is going on."""
     return sa.and_(
@@ -72,19 +82,9 @@ def _server_needs() -> sa.ColumnElement[bool]:
         sa.or_(
             _S.host.is_not_distinct_from(_A.host),
             _S.task_state.is_not(None),
-            _moves(),
+            moves(),
         ),
     )
-
-
-def _moves() -> sa.ColumnElement[bool]:
-    """Whether the server has a move that has not ended, or that nobody has understood."""
-    other = tables.MIGRATIONS.alias("other")
-    held = tables.ALLOCATIONS.alias("held")
-    waits = sa.exists().where(held.c.consumer == other.c.uuid)
-    goes_on = other.c.status.not_in(sorted(states.TERMINAL))
-    lost = sa.and_(other.c.status == states.Move.ERROR, waits)
-    return sa.exists().where(other.c.instance_uuid == _S.uuid, sa.or_(goes_on, lost))
 
 
 def _move_needs() -> sa.ColumnElement[bool]:

@@ -31,6 +31,7 @@ KEYS = {
 _G = tables.AGGREGATES.c
 _H = tables.AGGREGATE_HOSTS.c
 _I = tables.INVENTORY.c
+_HOLDING = sa.select(_I["class"], _I.ratio).where(_I.host == sa.bindparam("name"))
 
 
 def check(metadata: Mapping[str, str | None]) -> None:
@@ -55,6 +56,12 @@ def of(tx: Tx, host: str) -> dict[str, float]:
             if ratio is not None:
                 found[kind] = min(ratio, found.get(kind, math.inf))
     return found
+
+
+def holding(tx: Tx, host: str) -> dict[str, float]:
+    """Give {key: ratio} by which claims on the host are counted; empty for an unknown host."""
+    found = dict(tx.tuples(_HOLDING, {"name": host}))
+    return {key: found[kind] for key, kind in KEYS.items() if kind in found}
 
 
 def apply(tx: Tx, host: str) -> None:

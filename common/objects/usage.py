@@ -53,13 +53,19 @@ class GrowingDisk(base.Value):
 
 @VersionedObjectRegistry.register
 class HostGuest(base.Value):
-    """A guest of ours that a host has; an empty run token was made by an older hand."""
+    """A guest of ours that a host has; an empty run token was made by an older hand.
+
+    Its sizes are the hypervisor's; one that is 0 is not known.
+    """
 
     VERSION = "1.0"
     fields = {
         "uuid": fields.StringField(),
         "power_state": fields.IntegerField(),
         "run_token": fields.StringField(default=""),
+        "vcpus": fields.IntegerField(default=0),
+        "memory_mb": fields.IntegerField(default=0),
+        "disk_gb": fields.IntegerField(default=0),  # of all its disks, by what they may grow to
     }
 
 

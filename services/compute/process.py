@@ -38,7 +38,7 @@ def running(
     conductor = bus.client(Conductor)
     reporter = Reporter(conf.host, conductor)
     tracker = resources.Tracker(
-        conf, lambda: threads.native(driver.capacity), reporter.host_changed
+        conf, lambda: threads.native(driver.capacity), driver.allow, reporter.host_changed
     )
     manager = Manager(Deps(conf, driver, cache.Cache(conf), threads, reporter, bus, clock))
     threads.start(driver.run_events, stop.is_set)

@@ -10,6 +10,7 @@ from common import objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Mapping
 
     from oslo_config.cfg import ConfigOpts
 
@@ -18,18 +19,28 @@ if TYPE_CHECKING:
 # A free number that drifts less than this part of the whole is told with the next full report.
 DRIFT = 20
 MIB_PER_GIB = 1024
+# The one ratio that a host checks with itself.
+DISK = "disk_allocation_ratio"
 
 
 class Tracker:
     """Measures the host at every heartbeat, and tells only what the conductor does not know."""
 
     def __init__(
-        self, conf: ConfigOpts, measure: Callable[[], Capacity], changed: threading.Event
+        self,
+        conf: ConfigOpts,
+        measure: Callable[[], Capacity],
+        allow: Callable[[float], None],
+        changed: threading.Event,
     ) -> None:
-        """Know nothing told yet; whoever changes something on the host sets `changed`."""
+        """Know nothing told yet; whoever changes something on the host sets `changed`.
+
+        `allow` takes the disk ratio that the conductor counts with.
+        """
         self.changed = changed
         self._conf = conf
         self._measure = measure
+        self._allow = allow
         self._told: Capacity | None = None
         self._found: Capacity | None = None
         self._quiet = 0  # heartbeats since the numbers were told
@@ -47,9 +58,12 @@ class Tracker:
             return None
         return node(self._conf, self._found)
 
-    def told(self, _node: objects.ComputeNode) -> None:
-        """Take note that the conductor has what was found last."""
-        self._told, self._quiet = self._found, 0
+    def told(self, node: objects.ComputeNode | None, ratios: Mapping[str, float]) -> None:
+        """Take note that the conductor has what was found last, and check with its ratio."""
+        if DISK in ratios:
+            self._allow(ratios[DISK])
+        if node is not None:
+            self._told, self._quiet = self._found, 0
 
 
 def same(one: Capacity, other: Capacity) -> bool:
@@ -73,15 +87,16 @@ def _firm(capacity: Capacity) -> tuple[object, ...]:
         capacity.disk_available_least,
         capacity.running_vms,
         capacity.storage,
-        {(guest.uuid, guest.power_state, guest.run_token) for guest in usage.guests},
+        {(*_size(guest), guest.run_token) for guest in usage.guests},
         {(disk.path, disk.virtual_bytes) for disk in usage.disks},
-        {
-            (guest.uuid, guest.power_state, guest.vcpus, guest.memory_mb, guest.disk_gb)
-            for guest in usage.foreign
-        },
+        {_size(guest) for guest in usage.foreign},
         capacity.facts,
         usage.cpu_info,
     )
+
+
+def _size(guest: objects.HostGuest | objects.ForeignGuest) -> tuple[object, ...]:
+    return guest.uuid, guest.power_state, guest.vcpus, guest.memory_mb, guest.disk_gb
 
 
 def node(conf: ConfigOpts, capacity: Capacity) -> objects.ComputeNode:

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 from common import errors
 from common import objects
 from common import states
+from common.db import claims
 from common.db import findings
+from common.db import hosts
 from common.db import leftovers
+from common.db import needs
 from common.db import servers
 
 if TYPE_CHECKING:
@@ -50,7 +53,12 @@ class Audit:
 def audit(deps: Deps, host: str | None = None) -> list[objects.Finding]:
     """Look at one host or all, put right what is ours, and give all that was found."""
     names = None if host is None else [host]
-    return [*_claims(deps, host), *_counts(deps, names), *observe(deps, names)]
+    return [
+        *_claims(deps, host),
+        *_needs(deps, names),
+        *_counts(deps, names),
+        *observe(deps, names),
+    ]
 
 
 def sweep(deps: Deps, host: str | None = None) -> list[leftovers.Leftover]:
@@ -76,18 +84,26 @@ def sweep(deps: Deps, host: str | None = None) -> list[leftovers.Leftover]:
     return given_back
 
 
+def doubtful(deps: Deps) -> float:
+    """Give the seconds for which a host's report may be older than what was done since."""
+    return findings.SETTLED * float(deps.conf.service.heartbeat)
+
+
 def settling(deps: Deps) -> float:
     """Give the seconds after which a report is followed whatever was done shortly before it."""
     return (findings.SETTLED + 1) * float(deps.conf.service.heartbeat)
 
 
 def observe(deps: Deps, names: Collection[str] | None) -> list[objects.Finding]:
-    """Compare what hosts report of their guests with the servers; power states are written."""
-    options = deps.conf.service
+    """Compare what hosts report of their guests with the servers.
+
+    Power states are written, and what guests take that nobody knows is counted.
+    """
+    down_after = deps.conf.service.down_after
     with deps.database.read() as tx:
-        found = findings.look(
-            tx, deps.clock.now(), options.down_after, findings.SETTLED * options.heartbeat, names
-        )
+        found = findings.look(tx, deps.clock.now(), down_after, doubtful(deps), names)
+    for host in sorted({finding.host for finding in found if finding.kind == findings.UNKNOWN}):
+        _occupied(deps, host)
     return [
         _made(finding, repaired=finding.kind == findings.POWER and _follow(deps, finding))
         for finding in found
@@ -105,6 +121,35 @@ def _claims(deps: Deps, host: str | None) -> list[objects.Finding]:
         )
         for one in sweep(deps, host)
     ]
+
+
+def _needs(deps: Deps, names: Collection[str] | None) -> list[objects.Finding]:
+    """Claim what is needed and not held just so, each in its own transaction."""
+    with deps.database.read() as tx:
+        lacking = needs.find(tx, names)
+    met = []
+    for need in lacking:
+        with deps.database.write() as tx:
+            found = needs.meet(tx, need)
+            over = hosts.promised_too_much(claims.inventory(tx, need.host).get(need.host, {}))
+        if found is None:
+            continue
+        finding = findings.needed(found)
+        LOG.warning("audit: %s; it is claimed now", finding.sentence)
+        _warn(need.host, over)
+        met.append(_made(finding, repaired=True))
+    return met
+
+
+def _occupied(deps: Deps, host: str) -> None:
+    with deps.database.write() as tx:
+        over = hosts.recount(tx, host, doubtful(deps))
+    _warn(host, over)
+
+
+def _warn(host: str, over: dict[str, int]) -> None:
+    if over:
+        LOG.warning("%s is %s; it gets no more servers", host, claims.too_much(over))
 
 
 def _counts(deps: Deps, names: Collection[str] | None) -> list[objects.Finding]:
@@ -131,7 +176,7 @@ def _follow(deps: Deps, finding: findings.Finding) -> bool:
                 server["uuid"],
                 expect={"generation": server["generation"], "task_state": None},
                 power_state=power,
-                vm_state=findings.OBSERVED[states.Power(power)],
+                vm_state=findings.observed(server["vm_state"], states.Power(power)),
             )
     except errors.Conflict as decided:
         LOG.info("server %s: left as it is: %s", server["uuid"], decided)

@@ -10,19 +10,15 @@ from common import context as contexts
 from common import errors
 from common import objects
 from common import states
-from common.db import claims
-from common.db import hosts
 from common.db import journal
 from common.db import moves as rows
 from common.db import servers as instances
-from common.db import services
-from services.conductor import audit as audits
 from services.conductor import building
 from services.conductor import catalog
 from services.conductor import control
 from services.conductor import dry_run
 from services.conductor import grouping
-from services.conductor import liveness
+from services.conductor import hearing
 from services.conductor import moves
 from services.conductor import queue
 from services.conductor import ranking
@@ -42,7 +38,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 
-class Manager(grouping.Grouping, relocating.Relocating):
+class Manager(grouping.Grouping, hearing.Hearing, relocating.Relocating):
     """Answers every call of rpc.conductor.Conductor."""
 
     def __init__(self, deps: Deps) -> None:
@@ -50,7 +46,6 @@ class Manager(grouping.Grouping, relocating.Relocating):
         self._deps = deps
         # Moves that wait here for their checks, or are being checked.
         self._checking: set[str] = set()
-        # Hosts that have told something new here, and when it has settled.
         self._news: dict[str, float] = {}
         # Servers that wait here for a host, by their generation.
         self._placing: dict[str, int] = {}
@@ -68,16 +63,6 @@ class Manager(grouping.Grouping, relocating.Relocating):
         for server, generation in self._placing.copy().items():
             with contextlib.suppress(errors.StaleWrite), database.write() as tx:
                 instances.change(tx, server, expect={"generation": generation})
-
-    def observe(self) -> None:
-        """Follow what hosts have told of their guests, until that is older than any change."""
-        now = self._deps.clock.monotonic()
-        news = self._news.copy()
-        if news:
-            audits.observe(self._deps, list(news))
-        for host, settled in news.items():
-            if settled < now and self._news.get(host) == settled:
-                del self._news[host]
 
     def create_server(self, context: Context, request: objects.NewServer) -> objects.Instance:
         """Write the server and look for its host in the background."""
@@ -211,14 +196,6 @@ class Manager(grouping.Grouping, relocating.Relocating):
         """Settle a live migration that ended in error."""
         return resolve.resolve(self._deps, context, server, migration)
 
-    def audit(self, context: Context, host: str | None) -> list[objects.Finding]:
-        """Compare hosts and records now."""
-        del context
-        if host is not None:
-            with self._deps.database.read() as tx:
-                liveness.node(self._deps, tx, host)
-        return audits.audit(self._deps, host)
-
     def set_limits(self, context: Context, limits: dict[str, int]) -> dict[str, int]:
         """Change limits of moves at once; more room starts who waits for it."""
         del context
@@ -261,19 +238,6 @@ class Manager(grouping.Grouping, relocating.Relocating):
                 # Who took it over owns it; the others of this message are told all the same.
                 with contextlib.suppress(errors.StaleWrite):
                     rows.renew(tx, one.migration_uuid, host, moves.lease(self._deps))
-
-    def report(
-        self, context: Context, service: objects.Service, node: objects.ComputeNode | None
-    ) -> None:
-        """Take a heartbeat."""
-        del context
-        with self._deps.database.write() as tx:
-            services.report(tx, service, self._deps.clock.now())
-            over = hosts.report(tx, node) if node is not None else {}
-        if node is not None:
-            self._news[node.host] = self._deps.clock.monotonic() + audits.settling(self._deps)
-        if over:
-            LOG.warning("%s is %s; it gets no more servers", service.host, claims.too_much(over))
 
     def update_server(self, context: Context, server: str, changes: dict[str, str]) -> None:
         """Change a name or description."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
 
 from common import context
 from common import errors
@@ -105,21 +105,33 @@ def resize(stage, server: str) -> None:
     cold(stage, server, next(size for size in SIZES if size != now))
 
 
+def fill(stage, zone: str, spare: int) -> None:
+    """Take the memory of a zone's hosts but for this, in MiB."""
+    for host in ZONES[zone]:
+        with stage.database.read() as tx:
+            free = claims.inventory(tx, host)[host][claims.MEMORY_MB].free
+        boot(stage, memory_mb=free - spare, requested_host=host)
+
+
+WAYS = (resize, cold, live)
+
+
 # ---- zones ----
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("ways", [(live,), (resize, cold, live)])
-def test_no_move_leaves_the_zone_that_a_server_landed_in(
-    stage, sizes, ways: tuple[Callable[[stages.Stage, str], None], ...]
-):
-    """Created with no zone, resized and migrated fifty times, it never leaves."""
+def test_no_move_leaves_the_zone_that_a_server_landed_in(stage, sizes):
+    """Created with no zone, resized and migrated fifty times, it never leaves.
+
+    Its zone has room for it and no more, the other one is empty.
+    """
     server = boot(stage, flavor=sizes[0])
     zone = zone_of(server.host)
+    fill(stage, zone, 2 * sizes[1].memory_mb)
     been = []
     for number in range(MOVES):
-        ways[number % len(ways)](stage, server.uuid)
+        WAYS[number % len(WAYS)](stage, server.uuid)
         been.append(stage.idle(server.uuid).host)
 
     assert {zone} == {zone_of(host) for host in been}
@@ -128,6 +140,64 @@ def test_no_move_leaves_the_zone_that_a_server_landed_in(
         stage.server(server.uuid).availability_zone,
         stage.server(server.uuid).pinned_zone,
     )
+
+
+@pytest.mark.parametrize("way", [live, cold, resize])
+def test_a_move_is_refused_rather_than_leave_a_full_zone(stage, sizes, way):
+    """With both reasons: what the zone lacks, and that the others are outside."""
+    server = boot(stage, flavor=sizes[0], requested_host="host1")
+    fill(stage, "west", 0)
+
+    with pytest.raises(errors.NoValidHost) as caught:
+        way(stage, server.uuid)
+
+    assert "host2: RamFilter: needs" in caught.value.message
+    assert all(f"{host}: AvailabilityZoneFilter" in caught.value.message for host in ZONES["east"])
+    after = stage.idle(server.uuid)
+    assert ("host1", "west", states.Vm.ACTIVE) == (after.host, after.pinned_zone, after.vm_state)
+
+
+def test_servers_that_press_for_room_at_once_do_not_leave_their_zone(stage, sizes):
+    """Six of them want to move in three ways, and there is room for half of them."""
+    servers = [boot(stage, flavor=sizes[0], requested_host="host1").uuid for _ in range(6)]
+    fill(stage, "west", 3 * sizes[1].memory_mb)
+
+    def move(number: int) -> str:
+        try:
+            WAYS[number % len(WAYS)](stage, servers[number])
+        except errors.NoValidHost as none:
+            return none.message
+        return "moved"
+
+    told = races.race(move, len(servers))
+
+    assert {"west"} == {zone_of(stage.idle(uuid).host) for uuid in servers}
+    assert "moved" in told
+    assert all("AvailabilityZoneFilter" in said for said in told if said != "moved")
+
+
+@pytest.mark.parametrize("zone", ["east", "any"])
+@pytest.mark.parametrize("action", ["migrate", "resize"])
+def test_a_cold_move_that_says_so_leaves_the_zone_for_good(stage, sizes, action, zone):
+    """By the key beside Nova's own, as a live one does."""
+    server = boot(stage, flavor=sizes[0], requested_host="host1")
+    fill(stage, "west", 0)
+    more = {"flavorRef": SIZES[1]} if action == "resize" else {}
+    asked = {action: {**more, "whimbrel:zone": zone, "whimbrel:confirm": True}}
+
+    answer = requests.post(
+        f"{stage.endpoint}/v2.1/servers/{server.uuid}/action",
+        json=asked,
+        headers={"OpenStack-API-Version": "compute 2.96"},
+        timeout=10,
+    )
+
+    assert answer.ok, answer.text
+    (move,) = [one for one in stage.moves() if one.instance_uuid == server.uuid]
+    assert states.Move.CONFIRMED == stage.ended(move.uuid).status
+    after = stage.idle(server.uuid)
+    assert ("east", "east") == (after.availability_zone, after.pinned_zone)
+    assert "east" == zone_of(after.host)
 
 
 def test_a_host_in_another_zone_is_refused_with_the_way_out(stage):

@@ -1,4 +1,4 @@
-"""A host whose thin disks may outgrow its file system: it says so, and gets no more of them."""
+"""A host whose thin disks may outgrow its file system, and one with somebody else's domain."""
 
 from __future__ import annotations
 
@@ -19,6 +19,20 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 WHIMBREL = labs.TOOL.parents[2] / ".venv" / "bin" / "whimbrel"
 FILLER = f"{clouds.INSTANCES}/other-data"
 MIB = 1 << 20
+DISK = f"{clouds.INSTANCES}/legacy.raw"
+LEGACY = f"""
+<domain type="qemu">
+  <name>legacy</name>
+  <memory unit="MiB">128</memory>
+  <vcpu>2</vcpu>
+  <os><type arch="x86_64">hvm</type></os>
+  <devices>
+    <disk type="file" device="disk">
+      <driver name="qemu" type="raw"/><source file="{DISK}"/><target dev="vda" bus="virtio"/>
+    </disk>
+  </devices>
+</domain>
+"""
 # Left of the file system, for a guest's disk that may grow by 1024.
 LEFT = 512
 
@@ -49,15 +63,29 @@ def guests(cloud: clouds.Cloud) -> Iterator[tuple[clouds.Guest, clouds.Guest]]:
         guest.delete()
 
 
-def host2(cloud: clouds.Cloud, least: int) -> dict[str, Any]:
-    """Give host2 as it is shown once it has told that this is left of its disk."""
+@pytest.fixture
+def legacy(lab: labs.Lab, tmp_path: Path) -> Iterator[str]:
+    """Run a domain on host2 as somebody else makes one, with a disk beside ours."""
+    lab.inside("host2", "truncate", "-s", "1G", DISK)
+    (tmp_path / "legacy.xml").write_text(LEGACY)
+    lab.virsh("host2", "define", str(tmp_path / "legacy.xml"))
+    lab.virsh("host2", "start", "legacy")
+    yield "legacy"
+    lab.virsh("host2", "destroy", "legacy")
+    lab.virsh("host2", "undefine", "legacy")
+    lab.inside("host2", "rm", DISK)
+    told(clouds.Cloud(lab), "foreign_vcpus", 0)
+
+
+def told(cloud: clouds.Cloud, name: str, value: int) -> dict[str, Any]:
+    """Give host2 as it is shown once it has told this of itself."""
     found: dict[str, Any] = {}
 
-    def told() -> bool:
+    def known() -> bool:
         found.update(cloud.get("/whimbrel/hosts/host2")["host"])
-        return bool(found["disk_available_least"] == least)
+        return bool(found[name] == value)
 
-    waiting.until(told, f"host2 has {least} GiB left", 30)
+    waiting.until(known, f"{name} of host2 is {value}", 30)
     return found
 
 
@@ -77,14 +105,14 @@ def test_disks_that_may_outgrow_their_host_keep_others_away(cloud, guests):
     """The number is negative with its reason; no copy goes there, named or not, until it fits."""
     heavy, mover = guests
 
-    disks = host2(cloud, -1)["usage"]["disks"]
-    told = shown(cloud)
+    disks = told(cloud, "disk_available_least", -1)["usage"]["disks"]
+    words = shown(cloud)
 
     assert [(heavy.uuid, True)] == [
         (disk["instance_uuid"], disk["may_grow_bytes"] > LEFT * MIB) for disk in disks
     ]
-    assert "-1 = 0.5 measured free - 1.0 that 1 disks may grow" in told
-    assert f"{heavy.uuid}/disk may grow 1.0 GiB (0.0 of 1.0)" in told
+    assert "-1 = 0.5 measured free - 1.0 that 1 disks may grow" in words
+    assert f"{heavy.uuid}/disk may grow 1.0 GiB (0.0 of 1.0)" in words
     for host in (None, "host2"):
         for block in (True, "auto"):
             answer = mover.migrate(host, block, clouds.OLD)
@@ -96,7 +124,26 @@ def test_disks_that_may_outgrow_their_host_keep_others_away(cloud, guests):
     assert 1 == cloud.allocations("host2")[1]
 
     cloud.lab.inside("host2", "rm", FILLER)
-    host2(cloud, 2)
+    told(cloud, "disk_available_least", 2)
     mover.migrate("host2", True)
 
     assert ("completed", None) == (mover.moved()["status"], mover.move()["error_message"])
+
+
+def test_domain_of_somebody_else_takes_its_share(lab, request):
+    """It is counted as used, with its disk, and shown as foreign; our sums are right without it."""
+    cloud = clouds.Cloud(lab)
+    before = told(cloud, "foreign_vcpus", 0)
+    legacy = request.getfixturevalue("legacy")
+
+    after = told(cloud, "foreign_vcpus", 2)
+
+    grown = {"vcpus_used": 2, "memory_mb_used": 128, "local_gb_used": 1}
+    assert grown == {name: after[name] - before[name] for name in grown}
+    assert [(legacy, 2, 128, 1)] == [
+        (one["name"], one["vcpus"], one["memory_mb"], one["disk_gb"])
+        for one in after["usage"]["foreign"]
+    ]
+    assert len(after["usage"]["guests"]) + 1 == after["running_vms"]
+    assert [] == after["findings"]
+    assert f"{legacy} ({after['usage']['foreign'][0]['uuid']}): 2 vCPUs, 128 MiB" in shown(cloud)

@@ -119,7 +119,7 @@ def show_host(call: Call, host: str) -> JSON:
     with call.parts.database.read() as tx:
         node = find.host(call, tx, host)
         used = claims.usage(tx, host)
-        found = findings.look(
+        found = findings.all(
             tx,
             call.parts.clock.now(),
             options.down_after,

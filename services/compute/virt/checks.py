@@ -128,6 +128,17 @@ def room(data: objects.LibvirtLiveMigrateData) -> str:
     return fits(str(data.destination_address), need, data.destination_free_bytes, advice)
 
 
+def growable(total: int, least: int, reserved: int, ratio: float) -> int:
+    """Give the bytes that new disks may grow to where `least` stays free when all are full.
+
+    What the host keeps for itself is taken off, and what its ratio allows to
+    promise beyond the file system is added; but where the disks may outgrow it
+    already no ratio helps. The scheduler counts so too, in GiB.
+    """
+    room = least - (total - int((total - reserved) * ratio))
+    return room if least >= 0 else min(room, least)
+
+
 def fits(host: str, need: int, free: int, advice: str = "") -> str:
     """Refuse a host where disks of so many bytes may not grow."""
     told = f"{host} has {free // MIB} MiB for disks, {-(-need // MIB)} MiB needed"

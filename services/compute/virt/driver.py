@@ -117,6 +117,10 @@ class Driver(cold.ColdMoves):
         """Let the connection go."""
 
     @abc.abstractmethod
+    def allow(self, disk_ratio: float) -> None:
+        """Check with this ratio whether disks may grow here; the configured one until then."""
+
+    @abc.abstractmethod
     def run_events(self, stopping: Callable[[], bool]) -> None:
         """Deliver the hypervisor's events until `stopping()` is true, asked twice a second.
 

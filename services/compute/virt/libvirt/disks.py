@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import errno
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +15,7 @@ from typing import NamedTuple
 
 from common import errors
 from common import objects
+from services.compute.virt import checks
 from services.compute.virt.libvirt import qcow2
 
 GIB = 1 << 30
@@ -20,6 +23,8 @@ MIB = 1 << 20
 DISK = "disk"
 EPHEMERAL = "disk.eph0"
 SWAP = "disk.swap"
+# What a flavor counts; beside them is what a guest writes while its disk is copied.
+OF_FLAVOR = frozenset({DISK, EPHEMERAL, SWAP})
 CONSOLE = "console.log"
 FORMAT = "qcow2"
 LIMIT = 60.0  # seconds for one qemu-img
@@ -50,7 +55,7 @@ class Disk(NamedTuple):
 
 
 class Growing(NamedTuple):
-    """A disk file that has not its full size yet, and whose it is; sizes in bytes."""
+    """A disk file that may not have its full size yet, and whose it is; sizes in bytes."""
 
     owner: str
     path: Path
@@ -69,6 +74,7 @@ class Space(NamedTuple):
     total: int
     free: int
     growing: tuple[Growing, ...]
+    sizes: Mapping[str, int] = MappingProxyType({})  # of our guests' disks, by server
 
     @property
     def promised(self) -> int:
@@ -82,7 +88,7 @@ class Space(NamedTuple):
 
     def room(self, reserved: int, ratio: float) -> int:
         """What new disks may grow to: `reserved` bytes stay the host's, `ratio` allows more."""
-        return self.least - (self.total - int((self.total - reserved) * ratio))
+        return checks.growable(self.total, self.least, reserved, ratio)
 
 
 def layout(folder: Path, instance: objects.Instance, file: str | None) -> list[Disk]:
@@ -149,23 +155,28 @@ def space(instances: Path, others: Mapping[Path, str] = NOBODY) -> Space:
     """
     measured = os.statvfs(instances)
     ours = {path: path.parent.name for path in instances.glob(f"*/{DISK}*")}
-    found = (_growing(path, owner) for path, owner in {**others, **ours}.items())
+    found = list(_every({**others, **ours}))
     unit = measured.f_frsize
+    sizes: collections.Counter[str] = collections.Counter()
+    for disk in found:
+        if disk.path in ours and disk.path.name in OF_FLAVOR:
+            sizes[disk.owner] += disk.virtual
     return Space(
         measured.f_blocks * unit,
         measured.f_bavail * unit,
-        tuple(disk for disk in found if disk is not None),
+        tuple(disk for disk in found if disk.growth > 0),
+        sizes,
     )
 
 
-def _growing(path: Path, owner: str) -> Growing | None:
-    try:
-        found = qcow2.read(path)
-    except FileNotFoundError:  # its server was deleted meanwhile
-        return None
-    if found.virtual <= found.allocated:
-        return None
-    return Growing(owner, path, found.virtual, found.allocated)
+def _every(files: Mapping[Path, str]) -> Iterator[Growing]:
+    """Read every disk's header; one whose server was deleted meanwhile is left out."""
+    for path, owner in files.items():
+        try:
+            found = qcow2.read(path)
+        except FileNotFoundError:
+            continue
+        yield Growing(owner, path, found.virtual, found.allocated)
 
 
 def identity(instances: Path, fresh: str) -> str:

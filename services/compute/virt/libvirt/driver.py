@@ -83,6 +83,10 @@ class Driver(moves.ColdMoves, driver.Driver):
         """Let the connection go."""
         self._link.close()
 
+    def allow(self, disk_ratio: float) -> None:
+        """Keep the ratio with the options; whoever checks looks there."""
+        self._here = self._here._replace(disk_ratio=disk_ratio)
+
     def run_events(self, stopping: Callable[[], bool]) -> None:
         """Run libvirt's event loop in this thread; one serves every driver of the process."""
         self._events.run(stopping)

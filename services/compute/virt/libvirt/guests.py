@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from enum import auto
 from enum import Enum
 from pathlib import Path
+from typing import NamedTuple
+from typing import TypeVar
 
 import libvirt
 
@@ -12,6 +16,8 @@ from common import states
 from services.compute.virt import driver
 from services.compute.virt.libvirt import metadata
 from services.compute.virt.libvirt import trouble
+
+T = TypeVar("T")
 
 # SHUTDOWN means "is going down": its disks are open until it is SHUTOFF.
 POWER: dict[int, states.Power] = {
@@ -33,6 +39,7 @@ ARRIVING = frozenset(
     }
 )
 RUN = Path("/run/libvirt/qemu")
+KIB_PER_MIB = 1024
 
 # What libvirt says of a guest that vanished, or of a transient one that shall be undefined.
 GONE = frozenset({libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID})
@@ -43,6 +50,14 @@ LEFT_BEHIND = frozenset(
 )
 # How a guest is paused while its memory still comes in from another host.
 INCOMING = frozenset({libvirt.VIR_DOMAIN_PAUSED_MIGRATION, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP})
+
+
+class Sized(NamedTuple):
+    """A guest with the processors and the MiB that libvirt gives it at most."""
+
+    guest: driver.Guest
+    vcpus: int
+    memory_mb: int
 
 
 class Standing(Enum):
@@ -143,18 +158,29 @@ def describe(domain: libvirt.virDomain) -> driver.Guest:
 def one(connection: libvirt.virConnect, uuid: str) -> driver.Guest | None:
     """One guest; None too when it vanishes while it is looked at."""
     domain = find(connection, uuid)
-    return None if domain is None else _look(domain)
+    return None if domain is None else _look(domain, describe)
 
 
 def every(connection: libvirt.virConnect) -> list[driver.Guest]:
     """Every guest; one that vanishes while it is looked at is left out."""
-    found = (_look(domain) for domain in connection.listAllDomains())
+    found = (_look(domain, describe) for domain in connection.listAllDomains())
     return [guest for guest in found if guest is not None]
 
 
-def _look(domain: libvirt.virDomain) -> driver.Guest | None:
+def sized(connection: libvirt.virConnect) -> list[Sized]:
+    """Every guest with its size; one that vanishes while it is looked at is left out."""
+    found = (_look(domain, _measure) for domain in connection.listAllDomains())
+    return [guest for guest in found if guest is not None]
+
+
+def _measure(domain: libvirt.virDomain) -> Sized:
+    _state, memory, _now, vcpus, _time = domain.info()
+    return Sized(describe(domain), vcpus, math.ceil(memory / KIB_PER_MIB))
+
+
+def _look(domain: libvirt.virDomain, read: Callable[[libvirt.virDomain], T]) -> T | None:
     try:
-        return describe(domain)
+        return read(domain)
     except libvirt.libvirtError as error:
         if trouble.code(error) == libvirt.VIR_ERR_NO_DOMAIN:
             return None

@@ -1,4 +1,4 @@
-"""What the driver was told: its options, read once."""
+"""What the driver was told: its options, read once, and the disk ratio that holds by now."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Settings(NamedTuple):
     cpu_model: str
     trust_shared: bool
     reserved: int = 0  # bytes of disk kept for the host
-    disk_ratio: float = 1.0  # disk promised per disk of the host
+    disk_ratio: float = 1.0  # disk promised per disk of the host, as the conductor counts
     ports: range = streams.MIGRATION  # of incoming guests
     cache: Path = Path()  # of images
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import libvirt
@@ -35,7 +36,7 @@ def capacity(
             memory_free_mb=free_memory(),
             disk_free_mb=space.free // disks.MIB,
             disks=[_disk(disk) for disk in largest(space)],
-            guests=[_guest(guest) for guest in guests.every(opened) if guest.run_token],
+            guests=[_guest(one, space) for one in guests.sized(opened) if one.guest.run_token],
             foreign=[one.guest for one in others],
             cpu_info=host.cpu_info,
             supported_instances=list(host.kinds),
@@ -78,7 +79,13 @@ def _disk(disk: disks.Growing) -> objects.GrowingDisk:
     )
 
 
-def _guest(guest: driver.Guest) -> objects.HostGuest:
+def _guest(sized: guests.Sized, space: disks.Space) -> objects.HostGuest:
+    guest = sized.guest
     return objects.HostGuest(
-        uuid=guest.uuid, power_state=int(guest.power), run_token=guest.run_token
+        uuid=guest.uuid,
+        power_state=int(guest.power),
+        run_token=guest.run_token,
+        vcpus=sized.vcpus,
+        memory_mb=sized.memory_mb,
+        disk_gb=math.ceil(space.sizes.get(guest.uuid, 0) / disks.GIB),
     )

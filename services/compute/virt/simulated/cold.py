@@ -10,9 +10,11 @@ from common import checks as verdicts
 from common import errors
 from common import objects
 from common import states
+from services.compute.virt import checks as plain
 from services.compute.virt import cold as contract
 from services.compute.virt import local
 from services.compute.virt.simulated import checks
+from services.compute.virt.simulated import usage
 from services.compute.virt.simulated import world as worlds
 
 if TYPE_CHECKING:
@@ -132,6 +134,10 @@ class Cold(contract.ColdMoves):
         self._trip("prepare_cold")
         with self._world.lock:
             verdicts.refuse(checks.arrival(self._host, instance))
+            need = usage.disk_bytes(cold.new_flavor)
+            if _incoming(cold) not in self._host.files:
+                plain.fits(self._host.name, need, self._room(over_commit=False))
+            self._host.coming[_copy(instance, cold)] = need
             self._host.files.add(_incoming(cold))
         return cold.replace(
             destination_address=self._host.name,
@@ -158,7 +164,10 @@ class Cold(contract.ColdMoves):
             self._host.files.discard(_incoming(cold))
             self._host.files.add(_folder(instance))
             self._host.made[cold.migration_uuid] = instance.uuid
-            guest = worlds.Guest(instance.uuid, instance.run_token, cold.new_flavor.memory_mb)
+            self._host.coming.pop(_copy(instance, cold), None)
+            new = cold.new_flavor
+            guest = worlds.Guest(instance.uuid, instance.run_token, new.memory_mb)
+            guest.disk_bytes, guest.vcpus = usage.disk_bytes(new), new.vcpus
             guest.power = states.Power.SHUTDOWN
             self._host.guests[instance.uuid] = guest
 
@@ -178,6 +187,7 @@ class Cold(contract.ColdMoves):
             if made and guest is not None and guest.power in ALIVE:
                 raise errors.Conflict(f"server {instance.uuid} runs on {self._conf.host}")
             self._host.files.discard(_incoming(cold))
+            self._host.coming.pop(_copy(instance, cold), None)
             self._host.copies = {
                 key: chunks
                 for key, chunks in self._host.copies.items()
@@ -189,6 +199,9 @@ class Cold(contract.ColdMoves):
                 self._host.files.discard(_folder(instance))
 
     def _trip(self, method: str) -> None:
+        raise NotImplementedError
+
+    def _room(self, *, over_commit: bool) -> int:
         raise NotImplementedError
 
 
@@ -211,3 +224,8 @@ def _kept(cold: objects.ColdMove) -> str:
 
 def _incoming(cold: objects.ColdMove) -> str:
     return f"incoming/{cold.migration_uuid}"
+
+
+def _copy(instance: objects.Instance, cold: objects.ColdMove) -> str:
+    """Name the disk that grows of the copies, beside one that the server may have here."""
+    return f"{_incoming(cold)}/{instance.uuid}"

@@ -19,6 +19,7 @@ from services.compute.virt import local
 from services.compute.virt.simulated import checks
 from services.compute.virt.simulated import cold
 from services.compute.virt.simulated import job
+from services.compute.virt.simulated import steering
 from services.compute.virt.simulated import usage
 from services.compute.virt.simulated import world as worlds
 from services.compute.virt.simulated.job import Job
@@ -28,12 +29,11 @@ if TYPE_CHECKING:
 
     from oslo_config.cfg import ConfigOpts
 
-GIB = 1 << 30
 # Seconds between two looks whether the end has come; stop() ends the wait at once.
 QUIET = 5.0
 
 
-class Driver(cold.Cold, driver.Driver):
+class Driver(cold.Cold, steering.Steered, driver.Driver):
     """One simulated host."""
 
     def __init__(self, conf: ConfigOpts, world: worlds.World) -> None:
@@ -41,6 +41,7 @@ class Driver(cold.Cold, driver.Driver):
         self._conf = conf
         self._world = world
         self._host = world.host(conf.host)
+        self._disk_ratio: float = conf.compute.disk_allocation_ratio
         self._jobs: dict[str, job.Job] = {}
         self._peers: dict[str, worlds.Host] = {}
         self._broken: dict[str, job.Job] = {}
@@ -53,6 +54,10 @@ class Driver(cold.Cold, driver.Driver):
     def stop(self) -> None:
         """End every wait."""
         self._stopped.set()
+
+    def allow(self, disk_ratio: float) -> None:
+        """Check disks with this ratio from now on."""
+        self._disk_ratio = disk_ratio
 
     def run_events(self, stopping: Callable[[], bool]) -> None:
         """Wait for the end: a simulated host tells nothing on its own."""
@@ -87,8 +92,8 @@ class Driver(cold.Cold, driver.Driver):
         """Put the guest into the world and let it count."""
         self._trip("build")
         with self._world.lock:
-            if _folder(instance) not in self._host.files and instance.flavor.root_gb:
-                need = instance.flavor.root_gb * GIB
+            need = usage.disk_bytes(instance.flavor)
+            if _folder(instance) not in self._host.files and need:
                 plain.fits(self._conf.host, need, self._room(over_commit=False))
             self._host.files.add(_folder(instance))
             self.power_on(instance, files)
@@ -105,7 +110,8 @@ class Driver(cold.Cold, driver.Driver):
                 instance.uuid,
                 instance.run_token,
                 instance.flavor.memory_mb,
-                disk_bytes=instance.flavor.root_gb * GIB,
+                disk_bytes=usage.disk_bytes(instance.flavor),
+                vcpus=instance.flavor.vcpus,
             )
             guest.go(self._world.clock.monotonic())
             self._host.guests[instance.uuid] = guest
@@ -217,7 +223,7 @@ class Driver(cold.Cold, driver.Driver):
     ) -> objects.CheckReport:
         """Make the source's checks: look for the test file and decide block_migration."""
         self._trip("check_source")
-        size = instance.flavor.root_gb * GIB
+        size = usage.disk_bytes(instance.flavor)
         disk = objects.DiskInfo(
             target="vda",
             path=_folder(instance),
@@ -295,55 +301,6 @@ class Driver(cold.Cold, driver.Driver):
         del instance, data
         return 0
 
-    def traffic(self, uuid: str) -> object:
-        """Tell how much was copied; nothing more, while the link is cut."""
-        return self._jobs[uuid].sent if uuid in self._jobs else None
-
-    def reaches(self, data: objects.LibvirtLiveMigrateData) -> bool:
-        """Tell whether the link to the destination is whole."""
-        return not {self._host.name, data.destination_address} & self._world.cut
-
-    def cut_off(self, uuid: str) -> int:
-        """Make the guest's move fail for want of a link."""
-        self._copying(uuid).cut_off.set()
-        return 1
-
-    def job(self, uuid: str) -> objects.MigrationProgress | None:
-        """Tell how far the guest's move is."""
-        self._trip("job")
-        running = self._jobs.get(uuid) or self._broken.get(uuid)
-        return running.progress() if running is not None else None
-
-    def wait_job(self, uuid: str, timeout: float) -> bool:
-        """Wait for news of the guest's move; where there is none, time passes."""
-        running = self._jobs.get(uuid)
-        if running is None:
-            return self._stopped.wait(timeout) and False
-        return running.news(timeout)
-
-    def abort(self, uuid: str) -> None:
-        """Stop the guest's move."""
-        self._trip("abort")
-        self._copying(uuid).aborted.set()
-
-    def post_copy(self, uuid: str) -> None:
-        """Let the guest run at the destination from now on."""
-        self._trip("post_copy")
-        running = self._moving(uuid)
-        if running.policy.post_copy == "never":
-            raise errors.WrongState(f"the move of server {uuid} began without post-copy")
-        running.switch(self._host, self._peers[uuid])
-
-    def set_downtime(self, uuid: str, milliseconds: int) -> None:
-        """Change the downtime of the guest's move."""
-        self._trip("set_downtime")
-        self._moving(uuid).downtime = milliseconds
-
-    def set_bandwidth(self, uuid: str, mib: int) -> None:
-        """Change the bandwidth of the guest's move."""
-        self._trip("set_bandwidth")
-        self._moving(uuid).bandwidth = mib
-
     def leave(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> None:
         """Remove what stayed behind."""
         self._trip("leave")
@@ -354,7 +311,9 @@ class Driver(cold.Cold, driver.Driver):
                 self._host.files.discard(_folder(instance))
 
     def _room(self, *, over_commit: bool) -> int:
-        return usage.room(self._conf, self._world, self._host, over_commit=over_commit)
+        return usage.room(
+            self._conf, self._world, self._host, self._disk_ratio, over_commit=over_commit
+        )
 
     def _finish_job(self, uuid: str, running: Job) -> driver.JobEnd:
         """Run a job to its end, and keep it when it is broken."""
@@ -367,18 +326,6 @@ class Driver(cold.Cold, driver.Driver):
             return end
         finally:
             del self._jobs[uuid]
-
-    def _moving(self, uuid: str) -> Job:
-        found = self._jobs.get(uuid)
-        if found is None:
-            raise errors.WrongState(f"server {uuid} has no running migration job")
-        return found
-
-    def _copying(self, uuid: str) -> Job:
-        found = self._moving(uuid)
-        if found.post_copy:
-            raise errors.WrongState(f"the move of server {uuid} is in post-copy: it can only go on")
-        return found
 
     def _need(self, uuid: str) -> worlds.Guest:
         found = self._host.guests.get(uuid)

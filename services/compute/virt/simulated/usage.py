@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from typing import TYPE_CHECKING
 
 from common import objects
+from services.compute.virt import checks
 from services.compute.virt import driver
 from services.compute.virt.simulated import world as worlds
 
@@ -30,7 +32,12 @@ def capacity(conf: ConfigOpts, world: worlds.World, host: worlds.Host) -> driver
         disks=growing,
         guests=[
             objects.HostGuest(
-                uuid=guest.uuid, power_state=int(guest.power), run_token=guest.run_token
+                uuid=guest.uuid,
+                power_state=int(guest.power),
+                run_token=guest.run_token,
+                vcpus=guest.vcpus,
+                memory_mb=guest.memory_mb,
+                disk_gb=math.ceil(guest.disk_bytes / GIB),
             )
             for guest in guests
         ],
@@ -56,24 +63,30 @@ def capacity(conf: ConfigOpts, world: worlds.World, host: worlds.Host) -> driver
     )
 
 
-def room(conf: ConfigOpts, world: worlds.World, host: worlds.Host, *, over_commit: bool) -> int:
-    """Give the bytes that new disks may take: as they are, or as they may grow."""
+def room(
+    conf: ConfigOpts, world: worlds.World, host: worlds.Host, ratio: float, *, over_commit: bool
+) -> int:
+    """Give the bytes that new disks may take: as they are, or as they may grow by this ratio."""
     reserved: int = conf.compute.reserved_host_disk_mb * MIB
     free = _free(conf, host)
     if over_commit:
         return free - reserved
     total: int = conf.simulated.disk_gb * GIB
     promised = sum(disk.may_grow_bytes for disk in disks(world, host))
-    ratio: float = conf.compute.disk_allocation_ratio
-    return free - promised - (total - int((total - reserved) * ratio))
+    return checks.growable(total, free - promised, reserved, ratio)
 
 
 def disks(world: worlds.World, host: worlds.Host) -> list[objects.GrowingDisk]:
-    """Give the disks on the host's storage, of guests that are there and that are coming."""
+    """Give the disks on the host's storage, of guests there, kept there, and coming."""
     there = {
         folder(guest.uuid): guest.disk_bytes
         for each in world.sharing(host)
         for guest in each.guests.values()
+    }
+    there |= {
+        f"kept/{move}/{guest.uuid}": guest.disk_bytes
+        for each in world.sharing(host)
+        for move, guest in each.kept.items()
     }
     coming = {path: size for each in world.sharing(host) for path, size in each.coming.items()}
     return [
@@ -87,6 +100,11 @@ def disks(world: worlds.World, host: worlds.Host) -> list[objects.GrowingDisk]:
         for path, size in sorted({**coming, **there}.items())
         if size
     ]
+
+
+def disk_bytes(flavor: objects.Flavor) -> int:
+    """Give what a guest's disks may grow to: the simulation makes one of them all."""
+    return int(flavor.root_gb + flavor.ephemeral_gb) * GIB + int(flavor.swap_mb) * MIB
 
 
 def folder(uuid: str) -> str:

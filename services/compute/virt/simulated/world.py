@@ -36,7 +36,8 @@ class Guest:
     dirty_mib: float = 0.0  # MiB of its memory that it writes again and again, each second
     counted: float = 0.0
     since: float | None = None
-    disk_bytes: int = 0  # of its disk, nothing of which is written
+    disk_bytes: int = 0  # of its disks, nothing of which is written
+    vcpus: int = 0
 
     def ticks(self, now: float) -> int:
         """Give the ticks counted until now (monotonic seconds)."""

@@ -82,6 +82,58 @@ def test_a_power_state_that_is_not_recorded_is_found(database, recorded, power, 
     assert f"is {word} on host1; recorded was" in found.sentence
 
 
+def test_a_guest_that_waits_to_be_confirmed_is_looked_at(database):
+    """It runs at its destination, and its power is followed; what it waits for stays."""
+    with database.write() as tx:
+        report(tx, "host1")
+        report(tx, "host2", seen(OFF))
+        server(tx, host="host2", vm_state=states.Vm.RESIZED)
+        moves.create(
+            tx,
+            factories.migration(
+                instance_uuid=UUID,
+                type=states.Kind.RESIZE,
+                status=states.Move.FINISHED,
+                destination="host2",
+            ),
+        )
+
+        (power,) = look(tx)
+        report(tx, "host2")
+        (missing,) = look(tx)
+
+    assert (findings.POWER, "host2", OFF) == (power.kind, power.host, power.power)
+    assert states.Vm.RESIZED == findings.observed(states.Vm.RESIZED, states.Power(OFF))
+    assert (findings.MISSING, "host2") == (missing.kind, missing.host)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ({"vcpus": 2}, "has 2 vCPUs on host1, its flavor says 1 vCPUs"),
+        ({"memory_mb": 1024}, "has 1024 MiB on host1, its flavor says 512 MiB"),
+        ({"disk_gb": 5, "vcpus": 1}, "has 5 GiB on host1, its flavor says 1 GiB"),
+    ],
+)
+def test_a_guest_of_another_size_than_its_flavor_is_told(database, sizes, words):
+    with database.write() as tx:
+        report(tx, "host1", seen().replace(**sizes))
+        server(tx)
+
+        (found,) = look(tx)
+
+    assert (findings.SIZE, "host1", UUID) == (found.kind, found.host, found.subject)
+    assert words in found.sentence
+
+
+def test_the_image_decides_on_a_disk_of_which_the_flavor_says_nothing(database):
+    with database.write() as tx:
+        report(tx, "host1", seen().replace(vcpus=1, memory_mb=512, disk_gb=5))
+        server(tx, flavor=factories.flavor(root_gb=0))
+
+        assert [] == look(tx)
+
+
 def test_half_a_guest_says_nothing_of_its_power(database):
     with database.write() as tx:
         report(tx, "host1", seen(int(states.Power.NOSTATE)))
@@ -123,6 +175,31 @@ def test_a_guest_without_a_server_is_unknown(database):
         True,
         True,
     ]
+
+
+def test_a_guest_that_nobody_knows_takes_room(database):
+    """As a foreign one does; not while its server was deleted a moment ago."""
+    stranger = seen(uuid=OTHER).replace(vcpus=1, memory_mb=96, disk_gb=3)
+    with database.write() as tx:
+        server(tx)
+        report(tx, "host1", seen(), stranger)
+        first = taken(tx)
+        server(tx, uuid=OTHER)
+        servers.change(tx, OTHER, vm_state=states.Vm.DELETED, terminated_at=tx.now())
+        hosts.recount(tx, "host1", settled=60)
+        second = taken(tx)
+        tx.run(tables.SERVERS.update().values(terminated_at=NOW - datetime.timedelta(seconds=61)))
+        hosts.recount(tx, "host1", settled=60)
+        (found,) = look(tx)
+
+        assert [(1, 96, 3), (0, 0, 0), (1, 96, 3)] == [first, second, taken(tx)]
+        assert "1 vCPUs, 96 MiB, 3 GiB count as taken by it" in found.sentence
+
+
+def taken(tx) -> tuple[int, ...]:
+    """Give what is taken on host1 beside what is promised."""
+    found = claims.inventory(tx, "host1")["host1"]
+    return tuple(found[kind].foreign for kind in (claims.VCPU, claims.MEMORY_MB, claims.DISK_GB))
 
 
 def test_a_guest_on_another_host_is_told_with_what_its_own_has(database):

@@ -47,13 +47,15 @@ class Host:
     def __init__(self, **options: object) -> None:
         self.now = capacity()
         conf = load.private({"host": "host1", **options})
-        self.tracker = resources.Tracker(conf, lambda: self.now, threading.Event())
+        self.allowed: list[float] = []
+        self.tracker = resources.Tracker(
+            conf, lambda: self.now, self.allowed.append, threading.Event()
+        )
 
-    def beat(self) -> objects.ComputeNode | None:
-        """Give what a heartbeat that arrives tells."""
+    def beat(self, **ratios: float) -> objects.ComputeNode | None:
+        """Give what a heartbeat that arrives tells; the answer to it has these ratios."""
         node = self.tracker.update_available_resource()
-        if node is not None:
-            self.tracker.told(node)
+        self.tracker.told(node, ratios)
         return node
 
 
@@ -71,6 +73,17 @@ def test_first_heartbeat_tells_all_that_is_configured_and_measured():
         node.disk_allocation_ratio,
     )
     assert ("here", host.now.usage) == (node.storage, node.usage)
+
+
+def test_disks_are_checked_with_the_ratio_that_the_conductor_answers():
+    """With each heartbeat, though it has told nothing; a conductor that knows none has no say."""
+    host = Host()
+
+    host.beat()
+    host.beat(disk_allocation_ratio=2.0, cpu_allocation_ratio=4.0)
+    host.beat(disk_allocation_ratio=1.5)
+
+    assert [2.0, 1.5] == host.allowed
 
 
 def test_numbers_that_did_not_change_are_told_every_so_often():

@@ -121,6 +121,46 @@ def test_audit_gives_all_that_it_found(stage):
     assert [(findings.MISSING, "host1")] == [(one.kind, one.host) for one in second]
 
 
+def test_server_without_its_claim_gets_it_back(stage, caplog):
+    """Though there is no room for it: its guest runs, and the host is told of as over-promised."""
+    server = stage.server(power_state=RUNNING)
+    with stage.deps.database.write() as tx:
+        claims.release(tx, server.uuid)
+    tell(stage, guests=[(server.uuid, RUNNING)], memory_mb=500)
+
+    first = stage.manager.audit(context.admin(), None)
+
+    assert [(findings.UNCLAIMED, True), (findings.OVER_PROMISED, False)] == [
+        (one.kind, one.repaired) for one in first
+    ]
+    assert ["host1"] == stage.held(server.uuid)
+    assert "host1 held no room for server" in caplog.text
+    assert "host1 is over-promised: memory 12 MiB; it gets no more servers" in caplog.text
+
+
+def test_claim_of_another_size_is_put_right(stage):
+    server = stage.server(power_state=RUNNING)
+    with stage.deps.database.write() as tx:
+        claims.put(tx, "host1", server.uuid, {claims.MEMORY_MB: 7})
+
+    (first,) = stage.manager.audit(context.admin(), "host1")
+
+    assert (findings.AMOUNT, True) == (first.kind, first.repaired)
+    with stage.deps.database.read() as tx:
+        assert {"host1": claims.amounts(server.flavor)} == claims.held(tx, server.uuid)
+
+
+def test_power_of_a_guest_that_waits_to_be_confirmed_is_followed(stage):
+    """It stays resized."""
+    server = stage.server(power_state=RUNNING, vm_state=states.Vm.RESIZED)
+    tell(stage, guests=[(server.uuid, OFF)])
+
+    stage.manager.observe()
+
+    now = stage.read(server.uuid)
+    assert (states.Vm.RESIZED, OFF) == (now.vm_state, now.power_state)
+
+
 def test_host_that_has_promised_too_much_is_warned_about_at_once(stage, caplog):
     """When it reports less than is promised of it: once, and in every audit's answer."""
     stage.server()

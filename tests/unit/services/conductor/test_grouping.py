@@ -24,6 +24,34 @@ def test_a_host_that_promises_too_much_by_its_aggregate_is_told_of(stage, caplog
     assert "host1 is over-promised" in caplog.text
 
 
+def test_a_host_is_told_the_ratios_that_are_counted_with(stage):
+    """Its aggregate's in the answer to its next heartbeat, and its own again without it."""
+    made = stage.manager.create_aggregate(
+        context.admin(), factories.aggregate(metadata={"disk_allocation_ratio": "2.0"})
+    )
+    stage.manager.add_aggregate_host(context.admin(), made.id, "host1")
+
+    inside = beat(stage, "host1")
+    stage.manager.remove_aggregate_host(context.admin(), made.id, "host1")
+
+    assert (2.0, 1.0) == (inside["disk_allocation_ratio"], inside["ram_allocation_ratio"])
+    assert 1.0 == beat(stage, "host1")["disk_allocation_ratio"]
+
+
+def test_only_hosts_of_guests_are_told_ratios(stage):
+    answers = [
+        stage.manager.report(context.admin(), factories.service(host, binary=binary), None)
+        for host, binary in (("host1", "nova-conductor"), ("host9", "nova-compute"))
+    ]
+
+    assert [{}, {}] == answers
+
+
+def beat(stage, host):
+    """Have a host report without numbers, and give the answer."""
+    return stage.manager.report(context.admin(), factories.service(host), None)
+
+
 def test_a_member_leaves_its_group_when_it_is_deleted(stage):
     group = stage.manager.create_server_group(context.admin(), factories.server_group())
     request = objects.NewServer(name="vm", flavor=factories.flavor(), hints={"group": [group.uuid]})

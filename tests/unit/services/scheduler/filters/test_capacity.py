@@ -73,6 +73,15 @@ def test_reserve_and_ratio_hold_for_what_is_measured(reserved, ratio, room):
     assert "disk_available_least 5, by its reserve and ratio" in refusal
 
 
+@pytest.mark.parametrize(("least", "ratio", "room"), [(-1, 2.0, -1), (0, 2.0, 100), (-1, 0.9, -11)])
+def test_no_ratio_helps_where_disks_may_outgrow_the_host(least, ratio, room):
+    """A negative number takes no disk at all."""
+    host = disk(claims.Amount(100, 0, ratio, 10))._replace(disk_available_least=least)
+
+    assert room == host.disk_room
+    assert (LEAST.refuse(host, wants(1)) is None) == (room > 0)
+
+
 def test_foreign_disks_are_measured_already():
     """They are counted as promised, and are in what is free."""
     assert 5 == disk(claims.Amount(100, 0, 1.0, 10, foreign=50)).disk_room

@@ -103,6 +103,14 @@ def test_room_is_what_reserve_and_ratio_leave(reserved, ratio, room):
     assert room == disks.Space(100, 40, (disk,)).room(reserved, ratio)
 
 
+@pytest.mark.parametrize(("free", "ratio", "room"), [(9, 2.0, -1), (10, 2.0, 100), (9, 0.5, -51)])
+def test_no_ratio_helps_where_disks_may_outgrow_the_host(free, ratio, room):
+    """As the scheduler counts, too."""
+    disk = disks.Growing("server", pathlib.Path("disk"), 20, 10)
+
+    assert room == disks.Space(100, free, (disk,)).room(0, ratio)
+
+
 def test_identity_is_the_first_one_given(tmp_path):
     """Hosts that share the directory agree, and nothing else is left in it."""
     assert ["first", "first"] == [disks.identity(tmp_path, fresh) for fresh in ("first", "second")]

@@ -2,8 +2,11 @@
 
 from xml.etree import ElementTree as ET
 
+import libvirt
+
 from services.compute.virt.libvirt import disks
 from services.compute.virt.libvirt import facts
+from services.compute.virt.libvirt import metadata
 from services.compute.virt.libvirt import usage
 from tests import factories
 
@@ -41,6 +44,26 @@ def test_capacity_tells_what_is_taken_of_the_host(connection, here):
     assert [] == found.usage.guests
     assert (found.usage.disk_free_mb * MIB) // disks.GIB >= found.disk_available_least
     assert found.storage == disks.identity(here.instances, "other")
+
+
+def test_our_guest_is_told_with_its_size(connection, domain, here):
+    """Its disks by what they may grow to, without what is written while they are copied."""
+    domain.setMetadata(
+        libvirt.VIR_DOMAIN_METADATA_ELEMENT,
+        '<instance><run token="abc"/></instance>',
+        metadata.PREFIX,
+        metadata.NAMESPACE,
+        0,
+    )
+    folder = here.folder(domain.UUIDString())
+    folder.mkdir()
+    for name in ("disk", "disk.eph0", "disk.delta"):
+        disks.make(folder / name, disks.GIB, None)
+
+    found = usage.capacity(connection, here, facts.Host(factories.facts(), frozenset()))
+
+    (guest,) = found.usage.guests
+    assert ("abc", 1, 64, 2) == (guest.run_token, guest.vcpus, guest.memory_mb, guest.disk_gb)
 
 
 def test_greediest_disk_comes_first(tmp_path):

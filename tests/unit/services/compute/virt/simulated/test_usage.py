@@ -74,6 +74,18 @@ def test_ratio_lets_disks_promise_more(world):
     assert -20 == host.capacity().disk_available_least
 
 
+def test_ratio_of_an_aggregate_takes_the_place_of_the_hosts_own(world):
+    host = make(world)
+    host.build(server(), NO_FILES)
+
+    host.allow(1.5)
+    host.build(server(), NO_FILES)
+    host.allow(1.0)
+
+    with pytest.raises(errors.NoDiskSpace):
+        host.build(server(), NO_FILES)
+
+
 def test_second_of_two_copies_at_once_is_refused():
     """Each had been checked while the other was not there."""
     world = worlds.World(clock.SystemClock())
@@ -85,6 +97,52 @@ def test_second_of_two_copies_at_once_is_refused():
         host.prepare(second, copy(second), NO_FILES)
 
     assert 40 == host.capacity().disk_available_least
+
+
+def test_second_of_two_cold_moves_at_once_is_refused(world):
+    """And what the first has taken is given back with it."""
+    host = make(world, "host2")
+    (first, one), (second, other) = cold(), cold()
+    host.prepare_cold(first, one)
+    host.prepare_cold(first, one)
+
+    with pytest.raises(errors.NoDiskSpace, match="host2 has 40960 MiB for disks, 61440 MiB needed"):
+        host.prepare_cold(second, other)
+
+    assert [(first.uuid, 60 * GIB)] == growing(host)
+    host.undo_cold(first, one)
+    assert [] == growing(host)
+    host.prepare_cold(second, other)
+
+
+def test_disks_of_a_guest_that_came_cold_are_promises(world):
+    """Those of its new flavor, and of the old one where it is kept until somebody confirms."""
+    source, host = make(world), make(world, "host2")
+    moved, one = cold(old_flavor=factories.flavor(root_gb=10))
+    source.build(moved.replace(flavor=one.old_flavor), NO_FILES)
+    source.power_off(moved)
+
+    source.keep_aside(moved, one)
+    host.prepare_cold(moved, one)
+    host.assemble(moved, one, NO_FILES)
+
+    kept = [(moved.uuid, 10 * GIB)]
+    here = [(moved.uuid, 60 * GIB)]
+    shared = world.host("host1").storage != ""
+    assert (here + kept if shared else here) == growing(host)
+    assert (here + kept if shared else kept) == growing(source)
+    (guest,) = host.capacity().usage.guests
+    assert (1, 512, 60) == (guest.vcpus, guest.memory_mb, guest.disk_gb)
+
+
+def cold(**values):
+    """Give a server that is off, and its cold move to the big flavor."""
+    return server(), factories.cold_move(new_flavor=BIG, **values)
+
+
+def growing(host):
+    """Give whose disks may still grow, and by how much."""
+    return [(disk.instance_uuid, disk.may_grow_bytes) for disk in host.capacity().usage.disks]
 
 
 def test_hosts_of_one_storage_say_so(world):
