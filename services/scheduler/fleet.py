@@ -69,9 +69,9 @@ class Fleet:
         """Read a specification as of now."""
         return requests.read(tx, spec, self._conf, self._clock.now())
 
-    def look(self, tx: Tx, request: Request) -> Found:
+    def look(self, tx: Tx, request: Request, without: Collection[str] = ()) -> Found:
         """Give those of the best hosts that will do; wider looks follow until there is one."""
-        wanted = filters.narrow(self._filters, _of(request), request)
+        wanted = filters.narrow(self._filters, _of(request), request).without(without)
         found = Found([], {})
         seen: set[str] = set()
         first = self._conf.scheduler.window

@@ -63,17 +63,26 @@ class Manager(scheduler.Scheduler):
         self._fleet = fleet.Fleet(conf, clock, self._filters, weighers.orders(self._weighers))
 
     def select_destinations(self, context: Context, spec: objects.RequestSpec) -> objects.Selection:
-        """Choose one of the best hosts and claim it; when others are first, the next one."""
+        """Choose one of the best hosts and claim it; when others are first, look again.
+
+        A host is tried once, so this ends; it refuses only when a look finds no other.
+        """
         del context
-        with self._looks, self._database.read() as tx:
-            request = self._fleet.read(tx, spec)
-            held = claims.held(tx, request.consumer)
-            again = _held_already(request, held)
-            found = fleet.NOTHING if again else self._fleet.look(tx, request)
-        if again is not None:
-            LOG.info("server %s: %s is claimed already", spec.instance_uuid, again.host)
-            return again
-        return self._claim_best(spec, request, found)
+        lost: reasons.Reasons = {}
+        while True:
+            with self._looks, self._database.read() as tx:
+                request = self._fleet.read(tx, spec)
+                held = claims.held(tx, request.consumer)
+                again = _held_already(request, held)
+                found = fleet.NOTHING if again else self._fleet.look(tx, request, lost)
+            if again is not None:
+                LOG.info("server %s: %s is claimed already", spec.instance_uuid, again.host)
+                return again
+            if not found.fit:
+                raise self._none(spec, request, {**found.refused, **lost})
+            chosen = self._claim_best(spec, request, found, lost)
+            if chosen is not None:
+                return chosen
 
     def explain(self, context: Context, spec: objects.RequestSpec) -> list[objects.CheckResult]:
         """Ask every filter about every host that is in question; none is claimed."""
@@ -109,10 +118,14 @@ class Manager(scheduler.Scheduler):
         return request, [room for room in rooms if wishes.wanted(room, request)]
 
     def _claim_best(
-        self, spec: objects.RequestSpec, request: Request, found: fleet.Found
-    ) -> objects.Selection:
+        self,
+        spec: objects.RequestSpec,
+        request: Request,
+        found: fleet.Found,
+        lost: reasons.Reasons,
+    ) -> objects.Selection | None:
+        """Claim the first that is still free, and add those before it to the lost ones."""
         line = self._line(request, found.fit)
-        tried = dict(found.refused)
         for number, room in enumerate(line[: self._conf.scheduler.claim_attempts]):
             try:
                 with self._database.write() as tx:
@@ -120,18 +133,19 @@ class Manager(scheduler.Scheduler):
                         tx, room.name, request.consumer, request.amounts, guards.of(request)
                     )
             except errors.NoRoom as taken_first:
-                reasons.add(tried, room.name, CLAIM, f"others were first: {taken_first}")
+                reasons.add(lost, room.name, CLAIM, f"others were first: {taken_first}")
                 continue
             LOG.info("server %s: %s is claimed for it", spec.instance_uuid, room.name)
             rest = line[number + 1 : number + 1 + spec.alternates]
+            refused = {**found.refused, **lost}
             return objects.Selection(
                 host=room.name,
                 consumer=request.consumer,
                 amounts=taken,
-                refusals={host: reasons.line(told) for host, told in tried.items()},
+                refusals={host: reasons.line(told) for host, told in refused.items()},
                 alternates=[other.name for other in rest],
             )
-        raise self._none(spec, request, tried)
+        return None
 
     def _line(self, request: Request, fit: list[Room]) -> list[Room]:
         """Give the hosts in the order in which they are tried: any of the best few comes first.

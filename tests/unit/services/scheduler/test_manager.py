@@ -1,5 +1,6 @@
 import random
 import threading
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -237,12 +238,14 @@ def test_few_look_for_a_host_at_once(manager, three, monkeypatch):
     inside: list[str] = []
     most: list[int] = []
 
-    def counted(self: fleet.Fleet, tx: Tx, request: Request) -> fleet.Found:
+    def counted(
+        self: fleet.Fleet, tx: Tx, request: Request, without: Collection[str]
+    ) -> fleet.Found:
         with guard:
             inside.append(request.consumer)
             most.append(len(inside))
         together.wait(timeout=30)
-        found = look(self, tx, request)
+        found = look(self, tx, request, without)
         with guard:
             inside.remove(request.consumer)
         return found
