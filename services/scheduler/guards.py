@@ -11,13 +11,13 @@ import functools
 from typing import TYPE_CHECKING
 
 from common import errors
+from common.db import claims
 from common.db import groups
 from common.db import zones
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from common.db import claims
     from common.db.engine import Tx
     from services.scheduler.request import Request
 
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 def group(request: Request, tx: Tx, host: str) -> None:
     """Refuse what the policy of the server's group forbids; locks the group."""
     groups.guard(tx, request.server, host)
+
+
+def hosts(request: Request, tx: Tx, host: str) -> None:
+    """Refuse nothing: lock the host together with those that late claims are given back to."""
+    if request.late:
+        claims.lock(tx, {host, *request.late})
 
 
 def zone(request: Request, tx: Tx, host: str) -> None:
@@ -36,8 +42,8 @@ def zone(request: Request, tx: Tx, host: str) -> None:
         raise errors.NoRoom(f"{host} is in availability zone {found} now", host=host)
 
 
-# In this order: a group is locked before a host.
-GUARDS: tuple[Callable[[Request, Tx, str], None], ...] = (group, zone)
+# In this order: a group is locked before hosts, and hosts by name.
+GUARDS: tuple[Callable[[Request, Tx, str], None], ...] = (group, hosts, zone)
 
 
 def of(request: Request) -> list[claims.Guard]:

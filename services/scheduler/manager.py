@@ -72,12 +72,7 @@ class Manager(scheduler.Scheduler):
         while True:
             with self._looks, self._database.read() as tx:
                 request = self._fleet.read(tx, spec)
-                held = claims.held(tx, request.consumer)
-                again = _held_already(request, held)
-                found = fleet.NOTHING if again else self._fleet.look(tx, request, lost)
-            if again is not None:
-                LOG.info("server %s: %s is claimed already", spec.instance_uuid, again.host)
-                return again
+                found = self._fleet.look(tx, request, lost)
             if not found.fit:
                 raise self._none(spec, request, {**found.refused, **lost})
             chosen = self._claim_best(spec, request, found, lost)
@@ -128,10 +123,7 @@ class Manager(scheduler.Scheduler):
         line = self._line(request, found.fit)
         for number, room in enumerate(line[: self._conf.scheduler.claim_attempts]):
             try:
-                with self._database.write() as tx:
-                    taken = claims.claim(
-                        tx, room.name, request.consumer, request.amounts, guards.of(request)
-                    )
+                taken = self._claim(request, room.name)
             except errors.NoRoom as taken_first:
                 reasons.add(lost, room.name, CLAIM, f"others were first: {taken_first}")
                 continue
@@ -147,6 +139,18 @@ class Manager(scheduler.Scheduler):
             )
         return None
 
+    def _claim(self, request: Request, host: str) -> dict[str, int]:
+        """Claim the host, and give back in the same go what earlier requests have left."""
+        consumer = request.consumer
+        with self._database.write() as tx:
+            taken = claims.claim(tx, host, consumer, request.amounts, guards.of(request))
+            if request.late:
+                # A move that was ended meanwhile has made one of them the server's own again.
+                left = request.late.keys() & claims.late(tx, consumer).keys()
+                for other in sorted(left - {host}):
+                    claims.release(tx, consumer, other)
+        return taken
+
     def _line(self, request: Request, fit: list[Room]) -> list[Room]:
         """Give the hosts in the order in which they are tried: any of the best few comes first.
 
@@ -159,7 +163,8 @@ class Manager(scheduler.Scheduler):
         few = min(chosen.host_subset_size, len(near))
         if few > 1:
             line.insert(0, line.pop(self._chance.randrange(few)))
-        return line
+        # A repeat gives what was given before, if it is still what is asked for.
+        return sorted(line, key=lambda room: request.late.get(room.name) != request.amounts)
 
     def _none(
         self, spec: objects.RequestSpec, request: Request, tried: reasons.Reasons
@@ -172,12 +177,3 @@ class Manager(scheduler.Scheduler):
         return errors.NoValidHost(
             f"no valid host for server {spec.instance_uuid}: {told}", reasons=found
         )
-
-
-def _held_already(request: Request, held: dict[str, dict[str, int]]) -> objects.Selection | None:
-    out = {*request.ignored, *request.tried}
-    for host, amounts in sorted(held.items()):
-        if host in out or request.requested_host not in {None, host}:
-            continue
-        return objects.Selection(host=host, consumer=request.consumer, amounts=amounts)
-    return None
