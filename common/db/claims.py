@@ -124,8 +124,9 @@ def claim(
 ) -> dict[str, int]:
     """Take all of it from the host and give what is held then, or raise NoRoom.
 
-    What the consumer holds there of an earlier request is exchanged for it; the
-    room in which a server lives is not. Each guard looks once more, in this
+    A host that has promised too much of anything gives nothing more. What the
+    consumer holds there of an earlier request is exchanged; the room in which a
+    server lives is not. Each guard looks once more, in this
     transaction, and raises NoRoom against the claim; it locks what it looks at,
     so that two claims cannot pass each other. Raises HostNotFound for a host
     that never reported.
@@ -134,12 +135,7 @@ def claim(
         guard(tx, host)
     lock(tx, [host])
     mine, room = _seen(tx, host, consumer)
-    room = given_back(room, mine)
-    refusals = [
-        refusal for name, need in amounts.items() if (refusal := short(name, room.get(name), need))
-    ]
-    if refusals:
-        raise errors.NoRoom(f"{host}: {'; '.join(refusals)}", host=host)
+    _fits(host, given_back(room, mine), amounts)
     if mine == amounts:
         return mine
     if mine and host == _home(tx, consumer):
@@ -246,6 +242,11 @@ def lock_held(tx: Tx, consumers: Collection[str]) -> None:
     lock(tx, {host for consumer in consumers for host in held(tx, consumer)})
 
 
+def promised_too_much(amounts: Mapping[str, Amount]) -> dict[str, int]:
+    """Give {class: amount} by which more is promised and used than a host has."""
+    return {kind: -amount.free for kind, amount in amounts.items() if amount.free < 0}
+
+
 def too_much(over: Mapping[str, int]) -> str:
     """Say by how much a host is over-promised: {class: amount} in words."""
     told = ", ".join(OVER[kind].format(over=over[kind]) for kind in OVER if kind in over)
@@ -255,7 +256,7 @@ def too_much(over: Mapping[str, int]) -> str:
 def short(name: str, room: Amount | None, need: int) -> str | None:
     """Say what is missing of a class, with numbers, or None when it fits.
 
-    Needing nothing always fits, even on a host that promised too much.
+    Needing nothing fits, even where too much is promised of the class.
     """
     free = room.free if room else 0
     if need <= free or not need:
@@ -272,6 +273,18 @@ def _seen(tx: Tx, host: str, consumer: str) -> tuple[dict[str, int], dict[str, A
         )
     held = {row[0]: row[1] for row in found if row[1] is not None}
     return held, {row[0]: Amount(*row[2:]) for row in found}
+
+
+def _fits(host: str, room: Mapping[str, Amount], amounts: Mapping[str, int]) -> None:
+    """Raise NoRoom for what does not fit, and for anything on a host that is over-promised."""
+    refusals = [
+        refusal for name, need in amounts.items() if (refusal := short(name, room.get(name), need))
+    ]
+    over = promised_too_much(room)
+    if over:
+        refusals.append(f"it is {too_much(over)}")
+    if refusals:
+        raise errors.NoRoom(f"{host}: {'; '.join(refusals)}", host=host)
 
 
 def _home(tx: Tx, consumer: str) -> str:

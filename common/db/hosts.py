@@ -129,7 +129,7 @@ class Room(NamedTuple):
     @property
     def over_promised(self) -> dict[str, int]:
         """Give {class: amount} by which more is promised and used than the host has."""
-        return promised_too_much(self.amounts)
+        return claims.promised_too_much(self.amounts)
 
     @property
     def disk_room(self) -> int | None:
@@ -162,12 +162,7 @@ def report(tx: Tx, node: objects.ComputeNode) -> dict[str, int]:
         rows.upsert(tx, _N, {"host": node.host}, {**changed, "updated_at": tx.now()})
     if not _count(tx, node):
         return {}
-    return promised_too_much(claims.inventory(tx, node.host)[node.host])
-
-
-def promised_too_much(amounts: Mapping[str, claims.Amount]) -> dict[str, int]:
-    """Give {class: amount} by which more is promised and used than a host has."""
-    return {kind: -amount.free for kind, amount in amounts.items() if amount.free < 0}
+    return claims.promised_too_much(claims.inventory(tx, node.host)[node.host])
 
 
 def get(tx: Tx, host: str, now: datetime.datetime, down_after: float) -> objects.ComputeNode:
@@ -267,6 +262,6 @@ def _make(
         row,
         service=service,
         current_workload=workload.get(row["host"], 0),
-        over_promised=promised_too_much(amounts),
+        over_promised=claims.promised_too_much(amounts),
         **values,
     )

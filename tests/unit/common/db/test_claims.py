@@ -132,15 +132,14 @@ def test_an_unknown_host_is_refused(database):
         claims.claim(tx, "host9", "vm", ONE_CORE)
 
 
-def test_nothing_always_fits(database, host):
-    """A host that shrank below what it promised still takes what needs none of it."""
+def test_an_over_promised_host_takes_nothing(database, host):
+    """Not even what needs none of what it has promised too much of."""
     with database.write() as tx:
         claims.claim(tx, host, "vm", {"MEMORY_MB": 768})
         hosts.report(tx, factories.node(memory_mb=256))
 
-        assert {"VCPU": 1, "MEMORY_MB": 0} == claims.claim(
-            tx, host, "other", {"VCPU": 1, "MEMORY_MB": 0}
-        )
+        with pytest.raises(errors.NoRoom, match="host1: it is over-promised: memory 512 MiB"):
+            claims.claim(tx, host, "other", {"VCPU": 1, "MEMORY_MB": 0})
 
 
 def test_released_room_can_be_claimed(database, host):

@@ -200,6 +200,20 @@ def test_who_comes_late_is_told_so(database, manager, three, monkeypatch):
     assert "claim: others were first: large: needs 1 vCPUs, 0 free of 4" == chosen.refusals["large"]
 
 
+def test_an_over_promised_host_is_passed_over_without_its_filter(database, three):
+    """Whatever [scheduler] enabled_filters says: the claim has the last word."""
+    conf = load.private({"scheduler.enabled_filters": ["ComputeFilter"]})
+    with database.write() as tx:
+        claims.claim(tx, "large", "other", {claims.DISK_GB: 30})
+        hosts.report(tx, factories.node("large", memory_mb=8192, local_gb=20))
+    manager = Manager(conf, database, clock.HeldClock(NOW))
+    diskless = factories.flavor(root_gb=0)
+
+    chosen = [select(manager, consumer=f"vm{one}", flavor=diskless).host for one in range(6)]
+
+    assert "large" not in chosen
+
+
 def test_an_unknown_filter_stops_the_start(database):
     conf = load.private({"scheduler.enabled_filters": ["colour"]})
 
