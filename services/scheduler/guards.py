@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from common import errors
 from common.db import claims
 from common.db import groups
 from common.db import zones
@@ -35,11 +34,7 @@ def hosts(request: Request, tx: Tx, host: str) -> None:
 
 def zone(request: Request, tx: Tx, host: str) -> None:
     """Refuse a host that has left the zone meanwhile; locks the host, as the claim does."""
-    if request.zone is None:
-        return
-    found = zones.hold(tx, [host]).get(host)
-    if request.zone != found:
-        raise errors.NoRoom(f"{host} is in availability zone {found} now", host=host)
+    zones.guard(tx, request.zone, host)
 
 
 # In this order: a group is locked before hosts, and hosts by name.

@@ -120,3 +120,24 @@ def test_every_free_host_is_tried_however_few_claims_a_look_may_try(database, ta
     )
 
     assert "host01" == chosen.host
+
+
+def test_a_host_that_leaves_the_zone_after_the_look_is_lost(database, monkeypatch):
+    """The zone is looked at again in the claim."""
+    write_hosts(database, 2)
+    seen = rooms.read
+
+    def then_it_leaves(*args: Any, **more: Any):
+        found = seen(*args, **more)
+        with database.write() as other:
+            node = factories.node("host00", vcpus=1, availability_zone="away")
+            hosts.report(other, node)
+        return found
+
+    monkeypatch.setattr(rooms, "read", then_it_leaves)
+    spec = factories.spec(availability_zone="nova")
+
+    chosen = manager(database).select_destinations(context.admin(), spec)
+
+    assert "host01" == chosen.host
+    assert "host00 is in availability zone away now" in chosen.refusals["host00"]
