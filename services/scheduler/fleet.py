@@ -56,12 +56,18 @@ class Fleet:
         clock: Clock,
         chosen: list[filters.Named],
         orders: list[candidates.Order],
+        *,
+        facts: bool,
     ) -> None:
-        """Judge hosts by these filters, those first that come first in one of the orders."""
+        """Judge hosts by these filters, those first that come first in one of the orders.
+
+        With `facts` every request asks of hosts what their hypervisors are.
+        """
         self._conf = conf
         self._clock = clock
         self._filters = chosen
         self._orders = orders
+        self._facts = facts
 
     def read(self, tx: Tx, spec: objects.RequestSpec) -> Request:
         """Read a specification as of now."""
@@ -106,7 +112,7 @@ class Fleet:
             self._conf.service.down_after,
             names,
             failed_since=now - memory,
-            facts=request is None or bool(request.extra_specs or request.image),
+            facts=self._facts or request is None or bool(request.extra_specs or request.image),
         )
 
     def why(self, tx: Tx, request: Request, tried: reasons.Reasons) -> reasons.Reasons:

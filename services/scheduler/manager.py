@@ -50,7 +50,7 @@ class Manager(scheduler.Scheduler):
         clock: Clock,
         chance: random.Random | None = None,
     ) -> None:
-        """Choose by the filters and weights of [scheduler]; an unknown filter raises Invalid.
+        """Choose by the filters and weights of [scheduler]; one that there is not raises Invalid.
 
         `chance` decides among equals, and among the best few.
         """
@@ -60,7 +60,14 @@ class Manager(scheduler.Scheduler):
         self._looks = threading.BoundedSemaphore(LOOKS)
         self._filters = filters.choose(conf.scheduler.enabled_filters)
         self._weighers = weighers.choose(conf)
-        self._fleet = fleet.Fleet(conf, clock, self._filters, weighers.orders(self._weighers))
+        self._fleet = fleet.Fleet(
+            conf,
+            clock,
+            self._filters,
+            weighers.orders(self._weighers),
+            facts=any(one.filter.own for one in self._filters)
+            or any(one.own for one in self._weighers),
+        )
 
     def select_destinations(self, context: Context, spec: objects.RequestSpec) -> objects.Selection:
         """Choose one of the best hosts and claim it; when others are first, look again.
