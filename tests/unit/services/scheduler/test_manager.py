@@ -1,3 +1,4 @@
+import datetime
 import random
 import threading
 from collections.abc import Collection
@@ -153,12 +154,30 @@ def test_chance_decides_among_those_that_are_close(database, three, options, tak
 def test_a_host_that_failed_is_not_among_the_best_few(database, three):
     """Chance does not undo what a weigher has decided."""
     with database.write() as tx:
-        candidates.count_failure(tx, "large")
+        candidates.count_failure(tx, "large", NOW)
     manager = Manager(load.private({}), database, clock.HeldClock(NOW))
 
     chosen = [str(select(manager, consumer=f"vm{number}").host) for number in range(6)]
 
     assert "large" not in chosen
+
+
+def test_a_failure_is_forgotten_after_its_time(database, three):
+    """[scheduler] failure_memory later the best host is the best again."""
+    conf = load.private({"scheduler.host_subset_size": 1, "scheduler.failure_memory": 60})
+    with database.write() as tx:
+        candidates.count_failure(tx, "large", NOW)
+        failed_at = tx.now()
+
+    def chosen(seconds: int) -> str:
+        at = failed_at + datetime.timedelta(seconds=seconds)
+        with database.write() as tx:
+            claims.release(tx, "vm")
+            for name in ("large", "middle", "small"):
+                services.report(tx, factories.service(name), at)
+        return str(select(Manager(conf, database, clock.HeldClock(at))).host)
+
+    assert ["middle", "large"] == [chosen(59), chosen(61)]
 
 
 def test_a_claim_on_an_ignored_host_is_not_given_again(manager, three):
