@@ -22,8 +22,8 @@ class Scheduler(interface.Interface):
         """Choose the best host and write its claim in one go.
 
         Raises NoValidHost whose facts["reasons"] are those of common.reasons.
-        A repeat for a consumer that holds a claim replaces nothing: it gives
-        the host already claimed.
+        A repeat gives the host already claimed, if it will do for what is asked
+        now; else what the consumer holds is exchanged for the new claim.
         """
 
     @interface.call(since="1.0", timeout=30)

@@ -98,7 +98,8 @@ OPTIONS: list[cfg.Opt] = [
         default=10,
         min=1,
         max=100,
-        help="Hosts on which a claim is tried when others take the room first.",
+        help="Hosts on which a claim is tried when others take the room first, before the hosts "
+        "are looked at again; those that were tried are left out then.",
     ),
     cfg.IntOpt(
         "max_io_ops_per_host",

@@ -79,12 +79,13 @@ def best(tx: Tx, wanted: Wanted, orders: Sequence[Order], limit: int | None) -> 
     return list(dict.fromkeys(name for (name,) in found))
 
 
-def count_failure(tx: Tx, host: str) -> None:
-    """Remember that a build or a move has just failed at the host."""
+def count_failure(tx: Tx, host: str, since: datetime.datetime) -> None:
+    """Remember that a build or a move has just failed at the host, beside those since then."""
+    recent = sa.case((_N.failed_at >= since, _N.failures), else_=0)
     tx.run(
         sa.update(tables.COMPUTE_NODES)
         .where(_N.host == host)
-        .values(failures=_N.failures + 1, failed_at=tx.now())
+        .values(failures=recent + 1, failed_at=tx.now())
     )
 
 

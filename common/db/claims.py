@@ -46,8 +46,9 @@ OVER = {VCPU: "vCPUs {over}", MEMORY_MB: "memory {over} MiB", DISK_GB: "disk {ov
 
 _A = tables.ALLOCATIONS.c
 _I = tables.INVENTORY.c
-
 _N = tables.COMPUTE_NODES.c
+_S = tables.SERVERS.c
+_V = tables.MIGRATIONS.c
 
 # The columns of an Amount, in its order.
 AMOUNT = (_I.total, _I.reserved, _I.ratio, _I.used, _I.foreign_used)
@@ -71,6 +72,16 @@ _SEEN = (
 _TAKE = sa.insert(tables.ALLOCATIONS)
 _GIVE = sa.delete(tables.ALLOCATIONS).where(
     _A.consumer == _CONSUMER, _A.host == sa.bindparam("name")
+)
+# Where a server lives by room of its own: none of its moves holds the room there for it.
+_LIVES = sa.select(_S.host).where(
+    _S.uuid == _CONSUMER,
+    _S.host.is_not(None),
+    ~sa.exists(
+        sa.select(_A.host)
+        .join(tables.MIGRATIONS, _V.uuid == _A.consumer)
+        .where(_V.instance_uuid == _S.uuid, _A.host == _S.host)
+    ),
 )
 _COUNT = (
     sa.update(tables.INVENTORY)
@@ -114,22 +125,24 @@ def claim(
 ) -> dict[str, int]:
     """Take all of it from the host and give what is held then, or raise NoRoom.
 
-    A consumer that holds something there already keeps just that. Each guard
-    looks once more, in this transaction, and raises NoRoom against the claim;
-    it locks what it looks at, so that two claims cannot pass each other. Raises
-    HostNotFound for a host that never reported.
+    A host that has promised too much of anything gives nothing more. What the
+    consumer holds there of an earlier request is exchanged; the room in which a
+    server lives is not. Each guard looks once more, in this
+    transaction, and raises NoRoom against the claim; it locks what it looks at,
+    so that two claims cannot pass each other. Raises HostNotFound for a host
+    that never reported.
     """
     for guard in guards:
         guard(tx, host)
     lock(tx, [host])
-    already, room = _seen(tx, host, consumer)
-    if already:
-        return already
-    refusals = [
-        refusal for name, need in amounts.items() if (refusal := short(name, room.get(name), need))
-    ]
-    if refusals:
-        raise errors.NoRoom(f"{host}: {'; '.join(refusals)}", host=host)
+    mine, room = _seen(tx, host, consumer)
+    _fits(host, given_back(room, mine), amounts)
+    if mine == amounts:
+        return mine
+    if mine and host == _home(tx, consumer):
+        raise errors.NoRoom(f"{host}: {consumer} lives there by now", host=host)
+    if mine:
+        _give(tx, host, consumer, mine)
     _take(tx, host, consumer, amounts)
     return dict(amounts)
 
@@ -140,14 +153,31 @@ def put(tx: Tx, host: str, consumer: str, amounts: Mapping[str, int]) -> None:
     _take(tx, host, consumer, amounts)
 
 
+def late(tx: Tx, consumer: str) -> dict[str, dict[str, int]]:
+    """Give what the consumer holds of earlier requests, whose answers came too late for anybody.
+
+    It is all that it holds, but for the room in which a server lives.
+    """
+    mine = held(tx, consumer)
+    if mine:
+        mine.pop(_home(tx, consumer), None)
+    return mine
+
+
+def given_back(room: Mapping[str, Amount], mine: Mapping[str, int]) -> dict[str, Amount]:
+    """Give what a host has when a claim on it is given back."""
+    return {
+        name: amount._replace(used=amount.used - mine.get(name, 0)) for name, amount in room.items()
+    }
+
+
 def release(tx: Tx, consumer: str, host: str | None = None) -> None:
     """Give back what the consumer holds on the host, or everywhere; twice does no harm."""
     hosts = lock(tx, list(held(tx, consumer)) if host is None else [host])
     mine = held(tx, consumer)
     for name in hosts:
         if name in mine:
-            _count(tx, name, mine[name], -1)
-            tx.run(_GIVE, {"consumer": consumer, "name": name})
+            _give(tx, name, consumer, mine[name])
 
 
 def transfer(tx: Tx, host: str, from_consumer: str, to_consumer: str) -> None:
@@ -220,6 +250,11 @@ def words(amounts: Mapping[str, int]) -> str:
     return ", ".join(told) or "nothing"
 
 
+def promised_too_much(amounts: Mapping[str, Amount]) -> dict[str, int]:
+    """Give {class: amount} by which more is promised and used than a host has."""
+    return {kind: -amount.free for kind, amount in amounts.items() if amount.free < 0}
+
+
 def too_much(over: Mapping[str, int]) -> str:
     """Say by how much a host is over-promised: {class: amount} in words."""
     told = ", ".join(OVER[kind].format(over=over[kind]) for kind in OVER if kind in over)
@@ -229,7 +264,7 @@ def too_much(over: Mapping[str, int]) -> str:
 def short(name: str, room: Amount | None, need: int) -> str | None:
     """Say what is missing of a class, with numbers, or None when it fits.
 
-    Needing nothing always fits, even on a host that promised too much.
+    Needing nothing fits, even where too much is promised of the class.
     """
     free = room.free if room else 0
     if need <= free or not need:
@@ -246,6 +281,30 @@ def _seen(tx: Tx, host: str, consumer: str) -> tuple[dict[str, int], dict[str, A
         )
     held = {row[0]: row[1] for row in found if row[1] is not None}
     return held, {row[0]: Amount(*row[2:]) for row in found}
+
+
+def _fits(host: str, room: Mapping[str, Amount], amounts: Mapping[str, int]) -> None:
+    """Raise NoRoom for what does not fit, and for anything on a host that is over-promised."""
+    refusals = [
+        refusal for name, need in amounts.items() if (refusal := short(name, room.get(name), need))
+    ]
+    over = promised_too_much(room)
+    if over:
+        refusals.append(f"it is {too_much(over)}")
+    if refusals:
+        raise errors.NoRoom(f"{host}: {'; '.join(refusals)}", host=host)
+
+
+def _home(tx: Tx, consumer: str) -> str:
+    """Name the host on which a server lives by room of its own; empty for any other consumer."""
+    row = tx.row(_LIVES, {"consumer": consumer})
+    return "" if row is None else str(row["host"])
+
+
+def _give(tx: Tx, host: str, consumer: str, mine: Mapping[str, int]) -> None:
+    """Give back what the consumer holds on a host whose row is locked."""
+    _count(tx, host, mine, -1)
+    tx.run(_GIVE, {"consumer": consumer, "name": host})
 
 
 def _take(tx: Tx, host: str, consumer: str, amounts: Mapping[str, int]) -> None:

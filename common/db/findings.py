@@ -140,7 +140,7 @@ def over_promised(tx: Tx, names: Collection[str]) -> list[Finding]:
     amounts: dict[str, dict[str, claims.Amount]] = {}
     for host, kind, *numbers in tx.tuples(query):
         amounts.setdefault(host, {})[kind] = claims.Amount(*numbers)
-    found = ((host, hosts.promised_too_much(each)) for host, each in sorted(amounts.items()))
+    found = ((host, claims.promised_too_much(each)) for host, each in sorted(amounts.items()))
     return [
         Finding(OVER_PROMISED, host, "", f"{host} is {claims.too_much(over)}")
         for host, over in found

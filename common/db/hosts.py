@@ -134,7 +134,7 @@ class Room(NamedTuple):
     @property
     def over_promised(self) -> dict[str, int]:
         """Give {class: amount} by which more is promised and used than the host has."""
-        return promised_too_much(self.amounts)
+        return claims.promised_too_much(self.amounts)
 
     @property
     def disk_room(self) -> int | None:
@@ -170,7 +170,7 @@ def report(tx: Tx, node: objects.ComputeNode, settled: float = 0.0) -> dict[str,
         rows.upsert(tx, _N, {"host": node.host}, {**changed, "updated_at": tx.now()})
     if not _count(tx, node, settled):
         return {}
-    return promised_too_much(claims.inventory(tx, node.host)[node.host])
+    return claims.promised_too_much(claims.inventory(tx, node.host)[node.host])
 
 
 def recount(tx: Tx, host: str, settled: float) -> dict[str, int]:
@@ -187,12 +187,7 @@ def recount(tx: Tx, host: str, settled: float) -> dict[str, int]:
     for kind, amount in taken.items():
         here = (_I.host == host, _I["class"] == kind)
         tx.run(sa.update(tables.INVENTORY).where(*here).values(foreign_used=amount))
-    return promised_too_much(claims.inventory(tx, host).get(host, {}))
-
-
-def promised_too_much(amounts: Mapping[str, claims.Amount]) -> dict[str, int]:
-    """Give {class: amount} by which more is promised and used than a host has."""
-    return {kind: -amount.free for kind, amount in amounts.items() if amount.free < 0}
+    return claims.promised_too_much(claims.inventory(tx, host).get(host, {}))
 
 
 def chunks(tx: Tx, names: Collection[str] | None) -> Iterator[list[str]]:
@@ -309,6 +304,6 @@ def _make(
         row,
         service=service,
         current_workload=workload.get(row["host"], 0),
-        over_promised=promised_too_much(amounts),
+        over_promised=claims.promised_too_much(amounts),
         **values,
     )

@@ -61,6 +61,19 @@ def hold(tx: Tx, hosts: Collection[str]) -> dict[str, str]:
     return {name: given(tx, name).get(name, str(zone)) for name, zone in known}
 
 
+def guard(tx: Tx, zone: str | None, host: str) -> None:
+    """Raise NoRoom for a host that is not in the zone, if one is asked for; locks the host.
+
+    It leaves its zone only after the transaction, and not while room there is
+    claimed for a server of the zone.
+    """
+    if zone is None:
+        return
+    found = hold(tx, [host]).get(host)
+    if zone != found:
+        raise errors.NoRoom(f"{host} is in availability zone {found} now", host=host)
+
+
 def changed(tx: Tx, before: dict[str, str]) -> None:
     """See that the hosts may be where they are now; raises ZoneConflict, and nothing is kept.
 

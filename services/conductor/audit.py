@@ -131,7 +131,7 @@ def _needs(deps: Deps, names: Collection[str] | None) -> list[objects.Finding]:
     for need in lacking:
         with deps.database.write() as tx:
             found = needs.meet(tx, need)
-            over = hosts.promised_too_much(claims.inventory(tx, need.host).get(need.host, {}))
+            over = claims.promised_too_much(claims.inventory(tx, need.host).get(need.host, {}))
         if found is None:
             continue
         finding = findings.needed(found)

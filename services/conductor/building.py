@@ -11,13 +11,13 @@ from common import ids
 from common import objects
 from common import reasons
 from common import states
-from common.db import candidates
 from common.db import claims
 from common.db import groups
 from common.db import journal
 from common.db import networks
 from common.db import servers
 from services.conductor import deletion
+from services.conductor import failures
 from services.conductor import liveness
 from services.conductor import placement
 from services.conductor import search
@@ -80,20 +80,24 @@ def again(
     """Take a server that one host could not build back, for place() to find another.
 
     Gives None when there is nothing to look for: the report is late, the host
-    was named, or as many were tried as may be.
+    was named, as many were tried as may be, or no other could do it either.
     """
     with deps.database.write() as tx:
         found = servers.get(tx, server, deleted=True)
         if found.generation != generation or found.task_state != states.Task.SPAWNING:
             return None
         host = str(found.host)
-        candidates.count_failure(tx, host)
+        failures.count(deps, tx, host, error.code)
         tried = reasons.merge(
             found.fault_reasons or {}, {host: reasons.one(error.code, error.message)}
         )
         changes: dict[str, object] = {"fault_reasons": tried}
         named = servers.placement(tx, server).get("requested") is not None
-        last = named or len(tried) >= deps.conf.scheduler.max_attempts
+        last = (
+            named
+            or len(tried) >= deps.conf.scheduler.max_attempts
+            or failures.asked_wrongly(error.code)
+        )
         if not last:
             claims.release(tx, server)
             changes |= {"host": None, "availability_zone": found.pinned_zone}

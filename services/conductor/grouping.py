@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from common.db import aggregates
 from common.db import claims
 from common.db import groups
-from common.db import hosts
 from rpc import conductor
 
 if TYPE_CHECKING:
@@ -93,6 +92,6 @@ class Grouping(conductor.Conductor):
 def _warn(tx: Tx, names: Iterable[str]) -> None:
     """Tell of hosts that promise too much by the ratios that they have now."""
     for name in names:
-        over = hosts.promised_too_much(claims.inventory(tx, name).get(name, {}))
+        over = claims.promised_too_much(claims.inventory(tx, name).get(name, {}))
         if over:
             LOG.warning("%s is %s; it gets no more servers", name, claims.too_much(over))

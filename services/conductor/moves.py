@@ -15,12 +15,12 @@ from common import migration_policy
 from common import objects
 from common import reasons
 from common import states
-from common.db import candidates
 from common.db import claims
 from common.db import journal
 from common.db import moves
 from common.db import servers
 from services.conductor import checks as own
+from services.conductor import failures
 from services.conductor import liveness
 from services.conductor import placement
 from services.conductor import servers as stationary
@@ -127,7 +127,7 @@ def settle(deps: Deps, tx: Tx, migration: objects.Migration, power: int | None) 
     """Make server and allocations agree with how the move ended."""
     instance = servers.get(tx, migration.instance_uuid)
     changes: dict[str, Any] = {"task_state": None, "progress": 0}
-    _remember(tx, migration)
+    _remember(deps, tx, migration)
     if migration.status == states.Move.COMPLETED:
         claims.release(tx, migration.uuid)
         destination = liveness.node(deps, tx, str(migration.destination))
@@ -156,15 +156,19 @@ def _fault(deps: Deps, migration: objects.Migration) -> dict[str, Any]:
     }
 
 
-def _remember(tx: Tx, migration: objects.Migration) -> None:
-    """Count for or against the destination how a move to it ended."""
+def _remember(deps: Deps, tx: Tx, migration: objects.Migration) -> None:
+    """Forget what failed at a destination that was reached, or count where a move has failed.
+
+    A move that no host was found for has failed nowhere: it was refused.
+    """
     if migration.destination is None:
         return
-    claims.lock(tx, [migration.source, migration.destination])
+    both = [migration.source, migration.destination]
+    claims.lock(tx, both)
     if migration.status == states.Move.COMPLETED:
-        candidates.forget_failures(tx, migration.destination)
-    if migration.status == states.Move.FAILED:
-        candidates.count_failure(tx, migration.destination)
+        failures.forget(tx, migration.destination)
+    if migration.status == states.Move.FAILED and migration.failed_host in both:
+        failures.count(deps, tx, migration.failed_host, migration.error_code)
 
 
 def put_back(tx: Tx, migration: objects.Migration) -> None:

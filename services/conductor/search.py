@@ -14,6 +14,7 @@ from common import errors
 from common import reasons
 from common.db import claims
 from common.db import groups
+from common.db import zones
 from services.conductor import liveness
 
 if TYPE_CHECKING:
@@ -86,16 +87,16 @@ class Search:
         node = liveness.require(self._deps, tx, host, "an alternate")
         if node.service is not None and node.service.disabled:
             raise errors.HostUnsuitable(f"{host} was disabled meanwhile")
-        zone = self._spec.availability_zone
-        if zone not in {None, node.availability_zone}:
-            raise errors.HostUnsuitable(f"{host} is in availability zone {node.availability_zone}")
-        server = self._spec.instance_uuid
+        server, zone = self._spec.instance_uuid, self._spec.availability_zone
         claims.claim(
             tx,
             host,
             self._spec.consumer,
             claims.amounts(self._spec.flavor),
-            [lambda tx, host: groups.guard(tx, server, host)],
+            [
+                lambda tx, host: groups.guard(tx, server, host),
+                lambda tx, host: zones.guard(tx, zone, host),
+            ],
         )
 
     def _ask(self) -> str:

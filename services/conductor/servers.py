@@ -10,11 +10,11 @@ from common import ids
 from common import objects
 from common import reasons
 from common import states
-from common.db import candidates
 from common.db import claims
 from common.db import journal
 from common.db import servers
 from services.conductor import deletion
+from services.conductor import failures
 from services.conductor import placement
 from services.conductor import refusals
 
@@ -115,7 +115,7 @@ def settle(
             elsewhere = deletion.release(tx, instance)
             deletion.finish_all(deps, tx, instance.uuid)
         if operation == BUILD:
-            candidates.forget_failures(tx, str(instance.host))
+            failures.forget(tx, str(instance.host))
         after = servers.change(
             tx, instance.uuid, expect={"generation": instance.generation}, **changes
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from common import reasons
 from common import states
 from common.db import candidates
+from common.db import claims
 from common.db import rooms
 from services.scheduler import request as requests
 from services.scheduler.filters import table as filters
@@ -46,9 +47,6 @@ class Found(NamedTuple):
     refused: reasons.Reasons
 
 
-NOTHING = Found([], {})
-
-
 class Fleet:
     """All hosts there are, read in part."""
 
@@ -58,33 +56,49 @@ class Fleet:
         clock: Clock,
         chosen: list[filters.Named],
         orders: list[candidates.Order],
+        *,
+        facts: bool,
     ) -> None:
-        """Judge hosts by these filters, those first that come first in one of the orders."""
+        """Judge hosts by these filters, those first that come first in one of the orders.
+
+        With `facts` every request asks of hosts what their hypervisors are.
+        """
         self._conf = conf
         self._clock = clock
         self._filters = chosen
         self._orders = orders
+        self._facts = facts
 
     def read(self, tx: Tx, spec: objects.RequestSpec) -> Request:
         """Read a specification as of now."""
         return requests.read(tx, spec, self._conf, self._clock.now())
 
-    def look(self, tx: Tx, request: Request) -> Found:
+    def look(self, tx: Tx, request: Request, without: Collection[str] = ()) -> Found:
         """Give those of the best hosts that will do; wider looks follow until there is one."""
-        wanted = filters.narrow(self._filters, _of(request), request)
-        found = Found([], {})
-        seen: set[str] = set()
+        wanted = filters.narrow(self._filters, _of(request), request).without(without)
+        found = self._late(tx, request, without)
+        seen: set[str] = set(found.refused)
         first = self._conf.scheduler.window
         for limit in (first, first * WIDER, None):
             names = candidates.best(tx, wanted, self._orders, limit)
             names += _friends(tx, wanted, self._orders, request)
-            new = set(names) - seen
+            new = set(names) - seen - request.late.keys()
             judged = judge(self._filters, self.rooms(tx, new, request), request)
-            found.refused.update(judged.refused)
-            if judged.fit or (limit is not None and len(names) < limit):
-                return Found(judged.fit, found.refused)
+            found = Found(found.fit + judged.fit, {**found.refused, **judged.refused})
+            if found.fit or (limit is not None and len(names) < limit):
+                return found
             seen |= new
         return found
+
+    def _late(self, tx: Tx, request: Request, without: Collection[str]) -> Found:
+        """Judge the hosts of late claims, as if those were given back already."""
+        hosts = set(request.late) - set(without) - set(request.tried)
+        rooms = [
+            room._replace(amounts=claims.given_back(room.amounts, request.late[room.name]))
+            for room in (self.rooms(tx, hosts, request) if hosts else ())
+            if wishes.wanted(room, request)
+        ]
+        return judge(self._filters, rooms, request)
 
     def rooms(
         self, tx: Tx, names: Collection[str] | None, request: Request | None = None
@@ -98,7 +112,7 @@ class Fleet:
             self._conf.service.down_after,
             names,
             failed_since=now - memory,
-            facts=request is None or bool(request.extra_specs or request.image),
+            facts=self._facts or request is None or bool(request.extra_specs or request.image),
         )
 
     def why(self, tx: Tx, request: Request, tried: reasons.Reasons) -> reasons.Reasons:

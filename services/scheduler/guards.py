@@ -10,14 +10,13 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from common import errors
+from common.db import claims
 from common.db import groups
 from common.db import zones
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from common.db import claims
     from common.db.engine import Tx
     from services.scheduler.request import Request
 
@@ -27,17 +26,19 @@ def group(request: Request, tx: Tx, host: str) -> None:
     groups.guard(tx, request.server, host)
 
 
+def hosts(request: Request, tx: Tx, host: str) -> None:
+    """Refuse nothing: lock the host together with those that late claims are given back to."""
+    if request.late:
+        claims.lock(tx, {host, *request.late})
+
+
 def zone(request: Request, tx: Tx, host: str) -> None:
     """Refuse a host that has left the zone meanwhile; locks the host, as the claim does."""
-    if request.zone is None:
-        return
-    found = zones.hold(tx, [host]).get(host)
-    if request.zone != found:
-        raise errors.NoRoom(f"{host} is in availability zone {found} now", host=host)
+    zones.guard(tx, request.zone, host)
 
 
-# In this order: a group is locked before a host.
-GUARDS: tuple[Callable[[Request, Tx, str], None], ...] = (group, zone)
+# In this order: a group is locked before hosts, and hosts by name.
+GUARDS: tuple[Callable[[Request, Tx, str], None], ...] = (group, hosts, zone)
 
 
 def of(request: Request) -> list[claims.Guard]:

@@ -50,7 +50,7 @@ class Manager(scheduler.Scheduler):
         clock: Clock,
         chance: random.Random | None = None,
     ) -> None:
-        """Choose by the filters and weights of [scheduler]; an unknown filter raises Invalid.
+        """Choose by the filters and weights of [scheduler]; one that there is not raises Invalid.
 
         `chance` decides among equals, and among the best few.
         """
@@ -60,20 +60,31 @@ class Manager(scheduler.Scheduler):
         self._looks = threading.BoundedSemaphore(LOOKS)
         self._filters = filters.choose(conf.scheduler.enabled_filters)
         self._weighers = weighers.choose(conf)
-        self._fleet = fleet.Fleet(conf, clock, self._filters, weighers.orders(self._weighers))
+        self._fleet = fleet.Fleet(
+            conf,
+            clock,
+            self._filters,
+            weighers.orders(self._weighers),
+            facts=any(one.filter.own for one in self._filters)
+            or any(one.own for one in self._weighers),
+        )
 
     def select_destinations(self, context: Context, spec: objects.RequestSpec) -> objects.Selection:
-        """Choose one of the best hosts and claim it; when others are first, the next one."""
+        """Choose one of the best hosts and claim it; when others are first, look again.
+
+        A host is tried once, so this ends; it refuses only when a look finds no other.
+        """
         del context
-        with self._looks, self._database.read() as tx:
-            request = self._fleet.read(tx, spec)
-            held = claims.held(tx, request.consumer)
-            again = _held_already(request, held)
-            found = fleet.NOTHING if again else self._fleet.look(tx, request)
-        if again is not None:
-            LOG.info("server %s: %s is claimed already", spec.instance_uuid, again.host)
-            return again
-        return self._claim_best(spec, request, found)
+        lost: reasons.Reasons = {}
+        while True:
+            with self._looks, self._database.read() as tx:
+                request = self._fleet.read(tx, spec)
+                found = self._fleet.look(tx, request, lost)
+            if not found.fit:
+                raise self._none(spec, request, {**found.refused, **lost})
+            chosen = self._claim_best(spec, request, found, lost)
+            if chosen is not None:
+                return chosen
 
     def explain(self, context: Context, spec: objects.RequestSpec) -> list[objects.CheckResult]:
         """Ask every filter about every host that is in question; none is claimed."""
@@ -109,29 +120,43 @@ class Manager(scheduler.Scheduler):
         return request, [room for room in rooms if wishes.wanted(room, request)]
 
     def _claim_best(
-        self, spec: objects.RequestSpec, request: Request, found: fleet.Found
-    ) -> objects.Selection:
+        self,
+        spec: objects.RequestSpec,
+        request: Request,
+        found: fleet.Found,
+        lost: reasons.Reasons,
+    ) -> objects.Selection | None:
+        """Claim the first that is still free, and add those before it to the lost ones."""
         line = self._line(request, found.fit)
-        tried = dict(found.refused)
         for number, room in enumerate(line[: self._conf.scheduler.claim_attempts]):
             try:
-                with self._database.write() as tx:
-                    taken = claims.claim(
-                        tx, room.name, request.consumer, request.amounts, guards.of(request)
-                    )
+                taken = self._claim(request, room.name)
             except errors.NoRoom as taken_first:
-                reasons.add(tried, room.name, CLAIM, f"others were first: {taken_first}")
+                reasons.add(lost, room.name, CLAIM, f"others were first: {taken_first}")
                 continue
             LOG.info("server %s: %s is claimed for it", spec.instance_uuid, room.name)
             rest = line[number + 1 : number + 1 + spec.alternates]
+            refused = {**found.refused, **lost}
             return objects.Selection(
                 host=room.name,
                 consumer=request.consumer,
                 amounts=taken,
-                refusals={host: reasons.line(told) for host, told in tried.items()},
+                refusals={host: reasons.line(told) for host, told in refused.items()},
                 alternates=[other.name for other in rest],
             )
-        raise self._none(spec, request, tried)
+        return None
+
+    def _claim(self, request: Request, host: str) -> dict[str, int]:
+        """Claim the host, and give back in the same go what earlier requests have left."""
+        consumer = request.consumer
+        with self._database.write() as tx:
+            taken = claims.claim(tx, host, consumer, request.amounts, guards.of(request))
+            if request.late:
+                # A move that was ended meanwhile has made one of them the server's own again.
+                left = request.late.keys() & claims.late(tx, consumer).keys()
+                for other in sorted(left - {host}):
+                    claims.release(tx, consumer, other)
+        return taken
 
     def _line(self, request: Request, fit: list[Room]) -> list[Room]:
         """Give the hosts in the order in which they are tried: any of the best few comes first.
@@ -145,7 +170,8 @@ class Manager(scheduler.Scheduler):
         few = min(chosen.host_subset_size, len(near))
         if few > 1:
             line.insert(0, line.pop(self._chance.randrange(few)))
-        return line
+        # A repeat gives what was given before, if it is still what is asked for.
+        return sorted(line, key=lambda room: request.late.get(room.name) != request.amounts)
 
     def _none(
         self, spec: objects.RequestSpec, request: Request, tried: reasons.Reasons
@@ -158,12 +184,3 @@ class Manager(scheduler.Scheduler):
         return errors.NoValidHost(
             f"no valid host for server {spec.instance_uuid}: {told}", reasons=found
         )
-
-
-def _held_already(request: Request, held: dict[str, dict[str, int]]) -> objects.Selection | None:
-    out = {*request.ignored, *request.tried}
-    for host, amounts in sorted(held.items()):
-        if host in out or request.requested_host not in {None, host}:
-            continue
-        return objects.Selection(host=host, consumer=request.consumer, amounts=amounts)
-    return None

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from common.db.engine import Tx
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
+NONE: Mapping[str, Mapping[str, int]] = MappingProxyType({})
 
 
 class Request(NamedTuple):
@@ -30,6 +31,7 @@ class Request(NamedTuple):
     requested_host: str | None
     ignored: frozenset[str]  # the source, and others that are out of the question
     tried: Mapping[str, str] = NOTHING  # host that was tried already: why it was not
+    late: Mapping[str, Mapping[str, int]] = NONE  # what the consumer holds of earlier requests
     server: str = ""  # whose group it is about; the claim may be another's
     project_id: str = ""
     extra_specs: Mapping[str, str] = NOTHING  # of the flavor
@@ -59,6 +61,7 @@ def read(tx: Tx, spec: objects.RequestSpec, conf: ConfigOpts, now: datetime.date
         requested_host=spec.requested_host,
         ignored=frozenset(spec.ignore_hosts),
         tried=spec.tried,
+        late=claims.late(tx, spec.consumer),
         server=spec.instance_uuid,
         project_id=spec.project_id,
         extra_specs=spec.flavor.extra_specs,

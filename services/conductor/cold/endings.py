@@ -14,6 +14,7 @@ from common.db import claims
 from common.db import journal
 from common.db import moves
 from common.db import servers
+from services.conductor import failures
 from services.conductor import liveness
 from services.conductor import lost
 from services.conductor import moves as moving
@@ -44,6 +45,7 @@ def finished(
 ) -> objects.Migration:
     """The guest is at its destination: the server is resized, until somebody decides."""
     destination = liveness.node(deps, tx, str(migration.destination))
+    failures.forget(tx, destination.host)
     instance = servers.get(tx, migration.instance_uuid)
     servers.change(
         tx,
@@ -144,6 +146,7 @@ def next_host(
     why = cause(migration) if migration.error_code else told.error_message
     if code == errors.MoveAborted.code or migration.requested_host is not None:
         return _fail(deps, tx, migration, told, **values)
+    failures.count(deps, tx, told.host, code)
     LOG.info("migration %s: not %s: %s", migration.uuid, told.host, why)
     tried = dict(migration.reasons or {})
     reasons.add(tried, told.host, str(code), str(why))
@@ -245,6 +248,7 @@ def _fail(
     code = str(values.get("error_code") or migration.error_code)
     message = str(values.setdefault("error_message", cause(migration)))
     _give_back(tx, migration)
+    failures.count(deps, tx, values.get("failed_host") or migration.failed_host, code)
     seen = _seen(told) if told.step == "restore_instance" else {}
     _settle(deps, tx, migration, message, **seen, **_fault(deps, code, message, migration.reasons))
     return _close(tx, migration, _undone(code), **values)

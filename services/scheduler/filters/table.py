@@ -8,15 +8,13 @@ the same shape under the entry point group GROUP.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 from typing import NamedTuple
 from typing import TYPE_CHECKING
-
-import stevedore
 
 from common import checks
 from common import errors
 from common.db import claims
+from services.scheduler import brought
 from services.scheduler.filters import aggregates
 from services.scheduler.filters import capacity
 from services.scheduler.filters import groups
@@ -26,6 +24,7 @@ from services.scheduler.filters import service
 from services.scheduler.filters import wishes
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from collections.abc import Iterable
     from typing import TypeAlias
 
@@ -58,6 +57,7 @@ class Filter(NamedTuple):
     refuse: Refuse
     seen: Callable[[Room, Request], str] = _agrees
     narrow: Narrow = _as_it_is
+    own: bool = False  # brought by another package: it may ask anything of a host
 
 
 class Named(NamedTuple):
@@ -116,24 +116,13 @@ FILTERS: dict[str, Filter] = {
 }
 
 
-def choose(names: Iterable[str]) -> list[Named]:
-    """Give the filters of these names, in this order; an unknown one raises Invalid."""
-    known = {**own(), **FILTERS}
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise errors.Invalid(
-            f"[scheduler] enabled_filters names {', '.join(unknown)}; known are "
-            f"{', '.join(known)}, and those under the entry point group {GROUP}"
-        )
-    return [Named(name, known[name]) for name in names]
-
-
-def own() -> dict[str, Filter]:
-    """Give the filters that other packages bring under GROUP."""
-    found: stevedore.ExtensionManager[Any] = stevedore.ExtensionManager(
-        GROUP, on_load_failure_callback=_broken
-    )
-    return {extension.name: Filter(extension.entry_point.load()) for extension in found}
+def choose(names: Collection[str]) -> list[Named]:
+    """Give the filters of these names, in this order; one that there is not raises Invalid."""
+    loaded = brought.load("[scheduler] enabled_filters", GROUP, names, FILTERS)
+    own = {
+        name: Filter(brought.refuse(name, function), own=True) for name, function in loaded.items()
+    }
+    return [Named(name, own[name] if name in own else FILTERS[name]) for name in names]
 
 
 def narrow(filters: Iterable[Named], wanted: Wanted, request: Request) -> Wanted:
@@ -162,7 +151,3 @@ def _answer(one: Named, host: Room, request: Request) -> objects.CheckResult:
     if reason is not None:
         return checks.failed(one.name, host.name, errors.HostUnsuitable(reason))
     return checks.passed(one.name, host.name, one.filter.seen(host, request))
-
-
-def _broken(_manager: object, entry: object, error: BaseException) -> None:
-    raise errors.Invalid(f"the filter at {entry} cannot be loaded: {error}") from error

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any
 from typing import NamedTuple
 from typing import TYPE_CHECKING
-
-import stevedore
 
 from common import errors
 from common.db import claims
 from common.db.candidates import Order
+from services.scheduler import brought
 from services.scheduler.weighers import capacity
 from services.scheduler.weighers import groups
 from services.scheduler.weighers import load
@@ -49,6 +47,7 @@ class Weighed(NamedTuple):
     weigh: Weigh
     multiplier: float
     kind: str | None
+    own: bool = False  # brought by another package: it may ask anything of a host
 
 
 class Ranked(NamedTuple):
@@ -78,19 +77,21 @@ WEIGHERS: dict[str, Weigher] = {
 def choose(conf: ConfigOpts) -> list[Weighed]:
     """Give the weighers whose multiplier is not 0; an unknown one of one's own raises Invalid."""
     own = conf.scheduler.own_weights
-    plugins: stevedore.ExtensionManager[Any] = stevedore.ExtensionManager(GROUP)
-    brought: dict[str, Weigh] = {found.name: found.entry_point.load() for found in plugins}
-    unknown = own.keys() - brought.keys()
-    if unknown:
+    wrong = sorted(own.keys() & WEIGHERS.keys())
+    if wrong:
         raise errors.Invalid(
-            f"[scheduler] own_weights names {', '.join(sorted(unknown))}; under the entry point "
-            f"group {GROUP} there are {', '.join(sorted(brought)) or 'none'}"
+            f"[scheduler] own_weights names {', '.join(wrong)}, which has an option of its own: "
+            f"{WEIGHERS[wrong[0]].option}"
         )
+    loaded = brought.load("[scheduler] own_weights", GROUP, own, WEIGHERS)
     found = [
         Weighed(name, one.weigh, getattr(conf.scheduler, one.option), one.kind)
         for name, one in WEIGHERS.items()
     ]
-    found += [Weighed(name, brought[name], _number(name, own[name]), None) for name in own]
+    found += [
+        Weighed(name, brought.weigh(name, loaded[name]), _number(name, own[name]), None, own=True)
+        for name in own
+    ]
     return [one for one in found if one.multiplier]
 
 

@@ -118,11 +118,10 @@ class Ledger(stateful.RuleBasedStateMachine):
             return True
         if deed.verb == "transfer":
             return self.predict_transfer(key, other)
-        if key in self.model:
-            return True
         used = collections.Counter[str]()
-        for (host, _), amounts in self.model.items():
-            used.update(amounts if host == deed.host else {})
+        for (host, consumer), amounts in self.model.items():
+            others = host == deed.host and consumer != deed.consumer
+            used.update(amounts if others else {})
         if any(used[name] + need > CAPACITY[name] for name, need in deed.amounts.items()):
             return False
         self.model[key] = deed.amounts

@@ -35,7 +35,6 @@ from common.db import leftovers
 from common.db import needs
 from common.db import services
 from common.db import tables
-from services.compute import resize
 from services.conductor.deps import Deps
 from services.conductor.manager import Manager
 from services.scheduler import manager as choosing
@@ -168,8 +167,6 @@ class Host:
         migration: objects.Migration,
         step: str,
     ) -> None:
-        if step in resize.UNREPORTED:
-            return
         deed = self._conductor.deed
         error = {"prep_resize": self._refusal, "resize_instance": BROKEN if deed.breaks else None}
         failed = error.get(step)

@@ -1,3 +1,6 @@
+import contextlib
+import functools
+
 import pytest
 
 from common import errors
@@ -10,6 +13,8 @@ from common.db import servers
 from common.db import zones
 from tests import factories
 from tests import races
+
+ROUNDS = 6
 
 
 @pytest.fixture
@@ -166,6 +171,39 @@ def test_room_claimed_for_a_server_of_the_zone_counts_like_the_server(fleet):
 
     with pytest.raises(errors.ZoneConflict, match=coming.uuid), fleet.write() as tx:
         aggregates.add_host(tx, west, "host1")
+
+
+def test_a_claim_in_a_zone_and_a_host_that_leaves_it_never_both_succeed(fleet):
+    """Whoever locks the host first is seen by the other."""
+    with fleet.write() as tx:
+        west = make(tx, zone="west")
+        coming = [guest(tx, host="host2", pinned_zone="nova") for _ in range(ROUNDS)]
+
+    def claim(server: str) -> None:
+        with fleet.write() as tx:
+            guards = [lambda tx, host: zones.guard(tx, "nova", host)]
+            claims.claim(tx, "host1", server, {claims.VCPU: 1}, guards)
+
+    def leave(_server: str) -> None:
+        with fleet.write() as tx:
+            aggregates.add_host(tx, west, "host1")
+
+    for server in coming:
+        won = races.race(functools.partial(one_of, (claim, leave), server.uuid), times=2)
+        assert 1 == won.count(True)
+        with fleet.write() as tx:
+            claims.release(tx, server.uuid)
+            with contextlib.suppress(errors.AggregateNotFound):
+                aggregates.remove_host(tx, west, "host1")
+
+
+def one_of(acts, server: str, number: int) -> bool:
+    """Do one of the acts, and tell whether it was not refused."""
+    try:
+        acts[number](server)
+    except errors.Conflict:
+        return False
+    return True
 
 
 def test_servers_without_a_zone_go_along_with_their_host(fleet):

@@ -3,6 +3,8 @@ import pytest
 from common import errors
 from common.db import claims
 from common.db import hosts
+from common.db import moves
+from common.db import servers
 from tests import factories
 from tests import races
 
@@ -71,20 +73,73 @@ def test_a_repeat_changes_nothing(database, host):
         assert {host: ONE_CORE} == claims.usage(tx)
 
 
+def test_another_amount_is_exchanged(database, host):
+    """What is held counts as free for what is asked now, and not twice."""
+    with database.write() as tx:
+        claims.claim(tx, host, "vm", {"VCPU": 1, "MEMORY_MB": 500})
+
+        assert {"VCPU": 1, "MEMORY_MB": 700} == claims.claim(
+            tx, host, "vm", {"VCPU": 1, "MEMORY_MB": 700}
+        )
+        assert {host: {"VCPU": 1, "MEMORY_MB": 700}} == claims.usage(tx)
+        assert 700 == claims.inventory(tx)[host]["MEMORY_MB"].used
+
+
+def test_an_exchange_that_does_not_fit_changes_nothing(database, host):
+    with database.write() as tx:
+        claims.claim(tx, host, "vm", ONE_CORE)
+
+    with pytest.raises(errors.NoRoom), database.write() as tx:
+        claims.claim(tx, host, "vm", {"VCPU": 2})
+
+    with database.read() as tx:
+        assert {host: ONE_CORE} == claims.usage(tx)
+
+
+@pytest.fixture
+def resident(database, host):
+    """A server that lives on the host with one core."""
+    server = factories.instance(host=host)
+    with database.write() as tx:
+        servers.create(tx, server)
+        claims.claim(tx, host, server.uuid, ONE_CORE)
+    return server
+
+
+def test_the_room_in_which_a_server_lives_is_not_exchanged(database, host, resident):
+    """A request for a move that has ended meanwhile comes too late."""
+    with pytest.raises(errors.NoRoom, match="lives there"), database.write() as tx:
+        claims.claim(tx, host, resident.uuid, {"MEMORY_MB": 5})
+
+    with database.read() as tx:
+        assert {} == claims.late(tx, resident.uuid)
+        assert {host: ONE_CORE} == claims.usage(tx)
+
+
+def test_what_a_moving_server_holds_is_late(database, host, resident):
+    """Its room at the source is the move's, so its own claims are for destinations, there too."""
+    move = factories.migration(instance_uuid=resident.uuid, source=host)
+    with database.write() as tx:
+        moves.create(tx, move)
+        claims.transfer(tx, host, resident.uuid, move.uuid)
+        claims.claim(tx, host, resident.uuid, {"MEMORY_MB": 5})
+
+        assert {host: {"MEMORY_MB": 5}} == claims.late(tx, resident.uuid)
+
+
 def test_an_unknown_host_is_refused(database):
     with pytest.raises(errors.HostNotFound, match="host9"), database.write() as tx:
         claims.claim(tx, "host9", "vm", ONE_CORE)
 
 
-def test_nothing_always_fits(database, host):
-    """A host that shrank below what it promised still takes what needs none of it."""
+def test_an_over_promised_host_takes_nothing(database, host):
+    """Not even what needs none of what it has promised too much of."""
     with database.write() as tx:
         claims.claim(tx, host, "vm", {"MEMORY_MB": 768})
         hosts.report(tx, factories.node(memory_mb=256))
 
-        assert {"VCPU": 1, "MEMORY_MB": 0} == claims.claim(
-            tx, host, "other", {"VCPU": 1, "MEMORY_MB": 0}
-        )
+        with pytest.raises(errors.NoRoom, match="host1: it is over-promised: memory 512 MiB"):
+            claims.claim(tx, host, "other", {"VCPU": 1, "MEMORY_MB": 0})
 
 
 def test_released_room_can_be_claimed(database, host):

@@ -7,8 +7,12 @@ from common import objects
 from common import reasons
 from common import states
 from common.db import claims
+from common.db import hosts
+from common.db.engine import Tx
 from services.conductor import building
+from services.conductor import liveness
 from services.conductor import placement
+from services.conductor.deps import Deps
 from services.conductor.search import Search
 from tests import factories
 
@@ -71,6 +75,25 @@ def test_an_alternate_that_is_full_by_now_is_passed_over(stage, asked, search):
 def test_an_alternate_that_is_down_by_now_is_passed_over(stage, asked, search):
     refuse(stage, search, search.next())
     stage.force_down("host2")
+
+    assert "host3" == search.next()
+
+
+def test_an_alternate_that_leaves_its_zone_meanwhile_is_passed_over(
+    stage, asked, search, monkeypatch
+):
+    """The zone is looked at in the claim, after the host was looked at."""
+    look = liveness.require
+
+    def then_it_leaves(deps: Deps, tx: Tx, host: str, purpose: str) -> objects.ComputeNode:
+        found = look(deps, tx, host, purpose)
+        zone = "away" if host == "host2" else "nova"
+        hosts.report(tx, factories.node(host, availability_zone=zone))
+        return found
+
+    monkeypatch.setattr(liveness, "require", then_it_leaves)
+    search._spec = search._spec.replace(availability_zone="nova")
+    refuse(stage, search, search.next())
 
     assert "host3" == search.next()
 

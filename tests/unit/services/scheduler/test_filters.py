@@ -1,8 +1,6 @@
 import json
 
 import pytest
-import stevedore
-from stevedore import _cache as stevedore_cache
 
 from common import errors
 from common.config import load
@@ -213,24 +211,6 @@ def test_the_first_filter_gives_the_reason():
 def test_an_unknown_filter_is_named():
     with pytest.raises(errors.Invalid, match="colour"):
         table.choose(["RamFilter", "colour"])
-
-
-def test_a_filter_of_ones_own_is_loaded_by_its_entry_point(tmp_path, monkeypatch):
-    """A package that is installed beside Whimbrel brings one."""
-    (tmp_path / "tpm_filter.py").write_text(
-        "def tpm(host, request):\n    return f'{host.name} has no TPM'\n"
-    )
-    info = tmp_path / "tpm_filter-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tpm-filter\nVersion: 1\n")
-    (info / "entry_points.txt").write_text(f"[{table.GROUP}]\nTpmFilter = tpm_filter:tpm\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(stevedore.ExtensionManager, "ENTRY_POINT_CACHE", {})
-    monkeypatch.setattr(stevedore_cache, "_c", stevedore_cache.Cache(str(tmp_path / "cache")))
-
-    chosen = table.choose(["RamFilter", "TpmFilter"])
-
-    assert ("TpmFilter", "host1 has no TPM") == table.refusal(chosen, GOOD, WANTED)
 
 
 def test_a_specification_is_read_whole(database):

@@ -1,5 +1,7 @@
+import datetime
 import random
 import threading
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -152,12 +154,30 @@ def test_chance_decides_among_those_that_are_close(database, three, options, tak
 def test_a_host_that_failed_is_not_among_the_best_few(database, three):
     """Chance does not undo what a weigher has decided."""
     with database.write() as tx:
-        candidates.count_failure(tx, "large")
+        candidates.count_failure(tx, "large", NOW)
     manager = Manager(load.private({}), database, clock.HeldClock(NOW))
 
     chosen = [str(select(manager, consumer=f"vm{number}").host) for number in range(6)]
 
     assert "large" not in chosen
+
+
+def test_a_failure_is_forgotten_after_its_time(database, three):
+    """[scheduler] failure_memory later the best host is the best again."""
+    conf = load.private({"scheduler.host_subset_size": 1, "scheduler.failure_memory": 60})
+    with database.write() as tx:
+        candidates.count_failure(tx, "large", NOW)
+        failed_at = tx.now()
+
+    def chosen(seconds: int) -> str:
+        at = failed_at + datetime.timedelta(seconds=seconds)
+        with database.write() as tx:
+            claims.release(tx, "vm")
+            for name in ("large", "middle", "small"):
+                services.report(tx, factories.service(name), at)
+        return str(select(Manager(conf, database, clock.HeldClock(at))).host)
+
+    assert ["middle", "large"] == [chosen(59), chosen(61)]
 
 
 def test_a_claim_on_an_ignored_host_is_not_given_again(manager, three):
@@ -199,6 +219,20 @@ def test_who_comes_late_is_told_so(database, manager, three, monkeypatch):
     assert "claim: others were first: large: needs 1 vCPUs, 0 free of 4" == chosen.refusals["large"]
 
 
+def test_an_over_promised_host_is_passed_over_without_its_filter(database, three):
+    """Whatever [scheduler] enabled_filters says: the claim has the last word."""
+    conf = load.private({"scheduler.enabled_filters": ["ComputeFilter"]})
+    with database.write() as tx:
+        claims.claim(tx, "large", "other", {claims.DISK_GB: 30})
+        hosts.report(tx, factories.node("large", memory_mb=8192, local_gb=20))
+    manager = Manager(conf, database, clock.HeldClock(NOW))
+    diskless = factories.flavor(root_gb=0)
+
+    chosen = [select(manager, consumer=f"vm{one}", flavor=diskless).host for one in range(6)]
+
+    assert "large" not in chosen
+
+
 def test_an_unknown_filter_stops_the_start(database):
     conf = load.private({"scheduler.enabled_filters": ["colour"]})
 
@@ -237,12 +271,14 @@ def test_few_look_for_a_host_at_once(manager, three, monkeypatch):
     inside: list[str] = []
     most: list[int] = []
 
-    def counted(self: fleet.Fleet, tx: Tx, request: Request) -> fleet.Found:
+    def counted(
+        self: fleet.Fleet, tx: Tx, request: Request, without: Collection[str]
+    ) -> fleet.Found:
         with guard:
             inside.append(request.consumer)
             most.append(len(inside))
         together.wait(timeout=30)
-        found = look(self, tx, request)
+        found = look(self, tx, request, without)
         with guard:
             inside.remove(request.consumer)
         return found
