@@ -166,20 +166,6 @@ def test_timeout_action(preset, request_, expected):
     assert "not finished within 100 s" in after[0].reason
 
 
-def test_timeout_per_gib_counts_two_at_least_and_the_copied_disk():
-    """A small guest gets the time of 2 GiB; the shorter of both timeouts holds."""
-    wanted = policy(completion_timeout_per_gib=10)
-
-    budgets = [
-        engine.Engine(wanted, GIB // 8).budget,
-        engine.Engine(wanted, 3 * GIB, GIB).budget,
-        engine.Engine(wanted.replace(completion_timeout=15), 3 * GIB, GIB).budget,
-        engine.Engine(wanted.replace(completion_timeout_per_gib=0), GIB).budget,
-    ]
-
-    assert [20.0, 40.0, 15.0, None] == budgets
-
-
 def test_hopeless_move_is_given_up_at_its_timeout():
     """What could not arrive in twice the budget is aborted, not sent into post-copy."""
     wanted = policy("must-finish", completion_timeout=60)
