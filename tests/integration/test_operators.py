@@ -119,7 +119,7 @@ def test_dry_run_by_command(cloud, guest):
 
 
 def test_openstack_command_stops_and_pushes_a_move(cloud, guest, openstack):
-    """Listed and shown while it runs; aborted the guest stays, forced it arrives."""
+    """Listed and shown while it runs; aborted the guest stays, forced and freed it arrives."""
     name, before = guest.show()["name"], probe.alive(guest.address, 30)
     guest.migrate("host2", policy=SLOW)
     guest.moving(lambda progress: progress["iteration"] >= 1)
@@ -131,6 +131,7 @@ def test_openstack_command_stops_and_pushes_a_move(cloud, guest, openstack):
     guest.migrate("host2", policy=SLOW)
     move = guest.moving(lambda progress: progress["iteration"] >= 1)
     openstack.tell("server", "migration", "force", "complete", name, str(move["id"]))
+    freed = whimbrel(cloud, "migration", "set", move["uuid"], "--bandwidth", "0")
     forced = guest.moved(PATIENCE)
 
     assert ("running", "host1", "host2") == (
@@ -139,6 +140,7 @@ def test_openstack_command_stops_and_pushes_a_move(cloud, guest, openstack):
         listed["Dest Compute"],
     )
     assert ("running", "host2") == (shown["Status"], shown["Dest Host"])
+    assert 0 == freed.returncode, freed.stderr
     assert "cancelled" == aborted["status"]
     assert ("completed", None) == (forced["status"], forced["error_message"])
     settled.assert_settled(cloud, guest, "host2", before)
