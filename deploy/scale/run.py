@@ -76,6 +76,9 @@ class Result:
     silence_all: float  # and in the whole run
     down: int  # hosts that were down at once, at most, in the whole run
     looks: int
+    reports: int = 0  # heartbeats that were heard in the whole run
+    missed: int = 0  # and that were not, though due
+    missing: int = 0  # hosts that have missed any
     builds: guests.Took | None = None
     moves: guests.Took | None = None
     busy: Span | None = None
@@ -110,12 +113,13 @@ def measure(order: Order, say: Say) -> Result:
     began = time.monotonic()
     with clusters.running(wish, say) as cluster:
         started = time.monotonic() - began
-        with vigils.looking(cluster.plan.root, DOWN_AFTER) as vigil:
+        with vigils.looking(cluster.plan.root, DOWN_AFTER, HEARTBEAT) as vigil:
             result = _rest(cluster, vigil, order, started, say)
             _work(cluster, topology, order, result, say)
             cluster.check_fleet()
         result.silence_all, result.down = vigil.silence, vigil.down
-        result.looks = vigil.looks
+        result.looks, result.reports = vigil.looks, vigil.beats.heard
+        result.missed, result.missing = vigil.beats.missed, vigil.beats.hosts
     return result
 
 

@@ -35,6 +35,7 @@ def _facts(result: Result) -> list[Row]:
             "database",
             f"{_rate(rest.commits, rest)} transactions, {_rate(rest.rows, rest)} rows written",
         ),
+        ("heartbeats", _heartbeats(result)),
         ("longest silence of a host", f"{result.silence:.1f} s at rest"),
         ("hosts that were down", f"{kept}, in {result.looks} looks, one a second"),
         ("memory of the fleet", f"{1024 * _fleet(rest) / result.hosts:.0f} KiB per host"),
@@ -51,6 +52,14 @@ def _messages(result: Result) -> str:
     verdict = "reached" if result.messages < GOAL else "missed"
     each = f"{result.messages:.3f} a second and host (aim: below {GOAL:g}, {verdict})"
     return f"{_rate(result.quiet.received, result.quiet)} in all, {each}"
+
+
+def _heartbeats(result: Result) -> str:
+    each = f"{result.reports / result.hosts:.1f} of each host"
+    lost = f"{result.missed} missed"
+    if result.missed:
+        lost = f"{lost}, by {result.missing} hosts"
+    return f"{result.reports} heard, {each}; {lost}"
 
 
 def _processes(result: Result) -> list[Row]:

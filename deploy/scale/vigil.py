@@ -1,4 +1,4 @@
-"""Looking every second, while other things go on, whether a host is silent for too long."""
+"""Looking every second, while other things go on, whether hosts report and none is silent."""
 
 import contextlib
 import threading
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg
 
+from deploy.scale import beats
 from deploy.scale import postgres
 from deploy.scale import watch
 
@@ -16,7 +17,8 @@ EVERY = 1.0
 class Vigil:
     """The worst that was seen so far."""
 
-    def __init__(self, root: Path, down_after: float) -> None:
+    def __init__(self, root: Path, down_after: float, heartbeat: float) -> None:
+        self.beats = beats.Beats(heartbeat)
         self.looks = 0
         self.silence = 0.0
         self.down = 0
@@ -42,6 +44,8 @@ class Vigil:
             with contextlib.closing(postgres.connect(self._root)) as database:
                 while not self._stop.wait(EVERY):
                     self._take(watch.silence(database, self._down_after))
+                    self.beats.see(watch.reports(database)[0])
+                self.beats.end(watch.reports(database)[1])
         except psycopg.Error as failure:
             self.failure = failure
 
@@ -52,9 +56,9 @@ class Vigil:
 
 
 @contextlib.contextmanager
-def looking(root: Path, down_after: float) -> Iterator[Vigil]:
+def looking(root: Path, down_after: float, heartbeat: float) -> Iterator[Vigil]:
     """Look while the block lasts."""
-    vigil = Vigil(root, down_after)
+    vigil = Vigil(root, down_after, heartbeat)
     vigil.begin()
     try:
         yield vigil

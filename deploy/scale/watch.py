@@ -11,6 +11,7 @@ from deploy.lab import broker
 from deploy.lab import errors
 from deploy.lab import plan as plans
 from deploy.lab import processes
+from deploy.scale import beats
 from deploy.scale import postgres
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -31,6 +32,10 @@ SILENCE = """
 SELECT count(*),
        coalesce(max(extract(epoch FROM timezone('UTC', now()) - last_seen)), 0),
        count(*) FILTER (WHERE timezone('UTC', now()) - last_seen > %s * interval '1 second')
+FROM services WHERE "binary" = 'nova-compute' AND last_seen IS NOT NULL
+"""
+REPORTS = """
+SELECT host, report_count, extract(epoch FROM last_seen), extract(epoch FROM timezone('UTC', now()))
 FROM services WHERE "binary" = 'nova-compute' AND last_seen IS NOT NULL
 """
 WRITES = """
@@ -105,6 +110,15 @@ def silence(database: postgres.Database, down_after: float = 30.0) -> Silence:
         raise errors.BadAnswer("PostgreSQL did not count the services")
     hosts, seconds, down = row
     return Silence(int(str(hosts)), float(str(seconds)), int(str(down)))
+
+
+def reports(database: postgres.Database) -> tuple[list[beats.Report], float]:
+    """Ask the same table how often each host has reported; gives its time, too."""
+    rows = database.execute(REPORTS).fetchall()
+    found = [
+        beats.Report(str(host), int(str(count)), float(str(at))) for host, count, at, _ in rows
+    ]
+    return found, max((float(str(now)) for *_rest, now in rows), default=0.0)
 
 
 def use(pid: int) -> Use:

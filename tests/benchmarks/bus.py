@@ -40,7 +40,7 @@ def measure_all(lab: labs.Lab) -> dict[str, list[Figure]]:
     return {
         "RPC call, there and back": [
             measure("RabbitMQ", url),
-            measure("in memory (its driver polls every 50 ms)", "fake://"),
+            measure("in memory", "fake://"),
         ]
     }
 

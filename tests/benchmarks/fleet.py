@@ -27,6 +27,7 @@ def measure(lab: labs.Lab) -> dict[str, list[Figure]]:
     figures = [
         Figure("messages to the broker, per host", "1/s", [found.messages]),
         Figure("longest silence of a host", "s", [found.silence]),
+        Figure("heartbeats missed", "", [float(found.missed)]),
         Figure("hosts that were down", "", [float(found.down)]),
         Figure("memory of the fleet, per host", "KiB", [1024 * fleet / found.hosts]),
         *(Figure(f"CPU of {name}", "%", [cpu]) for name, cpu in sorted(rest.cpu.items())),

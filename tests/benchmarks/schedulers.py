@@ -23,6 +23,7 @@ from deploy.scale import postgres
 from deploy.scale import run
 from rpc import bus as buses
 from rpc import scheduler
+from tests.benchmarks import rows
 from tests.benchmarks import scheduling
 from tests.benchmarks.figures import Figure
 
@@ -50,7 +51,7 @@ def _measured(count: int) -> list[Figure]:
         database = engine.Database(
             postgres.url(cluster.plan.root), pool=scheduling.BESIDE, clock=clocks.SystemClock()
         )
-        scheduling.fill(database, HOSTS, clocks.SystemClock())
+        rows.fill(database, HOSTS, clocks.SystemClock())
         bus = buses.Bus(load.private({"transport_url": cluster.plan.transport_url}))
         found = _asked(bus.client(scheduler.Scheduler), database, f"{count} scheduler(s)")
         bus.close()

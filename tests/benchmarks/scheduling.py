@@ -9,68 +9,92 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from collections.abc import Sequence
 from concurrent import futures
-
-import sqlalchemy as sa
 
 from common import clock as clocks
 from common import context as contexts
+from common import errors
 from common import ids
 from common import objects
 from common.config import load
 from common.db import claims
 from common.db import engine
-from common.db import hosts
 from common.db import schema
-from common.db import tables
 from services.scheduler.manager import Manager
 from tests import databases
+from tests.benchmarks import rows
 from tests.benchmarks.figures import Figure
 
 COUNTS = (100, 1000, 10000)
 REQUESTS = 60
 BESIDE = 32
+# Of so many hosts a request that none or few can take is measured, too.
+RARELY = 1000
 FLAVOR = objects.Flavor(id="1", name="m1.tiny", vcpus=1, memory_mb=128, root_gb=1)
-# What a host has in all; what is promised of it differs from host to host.
-ROOM = {claims.VCPU: 64, claims.MEMORY_MB: 262144, claims.DISK_GB: 4000}
+# Fits no host: each has its reasons.
+HUGE = FLAVOR.replace(memory_mb=1 << 20)
+# Fits one host in a hundred, and only the filters can tell which.
+RARE = FLAVOR.replace(extra_specs={"aggregate_instance_extra_specs:tier": "gold"})
 
 Tables = dict[str, list[Figure]]
 
 
-def measure() -> Tables:
+def measure(counts: Sequence[int] = COUNTS, requests: int = REQUESTS) -> Tables:
     """Time requests on SQLite and on a PostgreSQL server of its own."""
     found: Tables = {}
     for name, made in (("SQLite", _sqlite), ("PostgreSQL", _postgres)):
         figures: list[Figure] = []
-        for count in COUNTS:
+        for count in counts:
             with made() as url:
-                figures += _measure(count, url)
+                figures += _measure(count, url, requests)
         found[f"Scheduling on {name}, claim included"] = figures
     return found
 
 
-def _measure(count: int, url: str) -> list[Figure]:
+def _measure(count: int, url: str, requests: int) -> list[Figure]:
     clock = clocks.SystemClock()
     database = engine.Database(url, pool=BESIDE + 1, timeout=60, clock=clock)
     schema.upgrade(database)
-    fill(database, count, clock)
+    rows.fill(database, count, clock)
     manager = Manager(load.private({"service.down_after": 3600}), database, clock)
     for _ in range(5):
         _once(manager, database)
-    began = time.perf_counter()
-    alone = [_once(manager, database) for _ in range(REQUESTS)]
-    apart = time.perf_counter() - began
+    name = f"{count} hosts"
+    figures = [*_alone(manager, database, name, requests), *_beside(manager, database, name)]
+    if count <= RARELY:
+        for what, flavor in (
+            (f"{name}, one in a hundred fits", RARE),
+            (f"{name}, none fits", HUGE),
+        ):
+            took = [_once(manager, database, flavor) for _ in range(requests)]
+            figures.append(Figure(what, "ms", took))
+    database.close()
+    return figures
+
+
+def _alone(manager: Manager, database: engine.Database, name: str, requests: int) -> list[Figure]:
+    """Measure one request after the other; CPU is the scheduler's, without PostgreSQL's."""
+    began, used = time.perf_counter(), time.process_time()
+    took = [_once(manager, database) for _ in range(requests)]
+    seconds, cpu = time.perf_counter() - began, time.process_time() - used
+    return [
+        Figure(f"{name}, one at a time", "ms", took),
+        Figure(f"{name}, one at a time", "claims/s", [len(took) / seconds]),
+        Figure(f"{name}, CPU of a claim and its end", "ms", [1000 * cpu / len(took)]),
+    ]
+
+
+def _beside(manager: Manager, database: engine.Database, name: str) -> list[Figure]:
+    """Measure many requests at once."""
     with futures.ThreadPoolExecutor(BESIDE) as pool:
         line = threading.Barrier(BESIDE)
         began = time.perf_counter()
-        beside = list(pool.map(lambda _: _in_line(line, manager, database), range(BESIDE * 4)))
-        took = time.perf_counter() - began
-    database.close()
+        took = list(pool.map(lambda _: _in_line(line, manager, database), range(BESIDE * 4)))
+        seconds = time.perf_counter() - began
     return [
-        Figure(f"{count} hosts, one at a time", "ms", alone),
-        Figure(f"{count} hosts, one at a time", "claims/s", [len(alone) / apart]),
-        Figure(f"{count} hosts, {BESIDE} at once", "ms", beside),
-        Figure(f"{count} hosts, {BESIDE} at once", "claims/s", [len(beside) / took]),
+        Figure(f"{name}, {BESIDE} at once", "ms", took),
+        Figure(f"{name}, {BESIDE} at once", "claims/s", [len(took) / seconds]),
     ]
 
 
@@ -79,13 +103,14 @@ def _in_line(line: threading.Barrier, manager: Manager, database: engine.Databas
     return _once(manager, database)
 
 
-def _once(manager: Manager, database: engine.Database) -> float:
+def _once(manager: Manager, database: engine.Database, flavor: objects.Flavor = FLAVOR) -> float:
     server = ids.new()
     spec = objects.RequestSpec(
-        instance_uuid=server, consumer=server, flavor=FLAVOR, availability_zone="nova", alternates=3
+        instance_uuid=server, consumer=server, flavor=flavor, availability_zone="nova", alternates=3
     )
     began = time.perf_counter()
-    manager.select_destinations(contexts.admin(), spec)
+    with contextlib.suppress(errors.NoValidHost):
+        manager.select_destinations(contexts.admin(), spec)
     took = 1000 * (time.perf_counter() - began)
     with database.write() as tx:
         claims.release(tx, server)
@@ -108,63 +133,3 @@ def _postgres() -> Iterator[str]:
         shutil.chown(home, "postgres", "postgres")
         with databases.server(programs, home):
             yield f"postgresql+psycopg://postgres@/postgres?host={home}"
-
-
-def fill(database: engine.Database, count: int, clock: clocks.Clock) -> None:
-    """Write hosts that have promised something already, each another amount."""
-    facts = objects.HostFacts(
-        architecture="x86_64",
-        hypervisor_type="QEMU",
-        hypervisor_version=7002000,
-        cpu="<cpu>" + "<feature policy='require' name='avx512'/>" * 60 + "</cpu>",
-    )
-    names = [f"host{number:05}" for number in range(count)]
-    with database.write() as tx:
-        for table, rows in (
-            (tables.COMPUTE_NODES, [_node(name, facts) for name in names]),
-            (tables.SERVICES, [_service(name, clock) for name in names]),
-            (tables.INVENTORY, [row for at, name in enumerate(names) for row in _room(at, name)]),
-        ):
-            for start in range(0, len(rows), 500):
-                tx.run(sa.insert(table).values(rows[start : start + 500]))
-    with database.write() as tx:
-        tx.run(sa.text("ANALYZE"))
-
-
-def _node(name: str, facts: objects.HostFacts) -> dict[str, object]:
-    return {
-        "uuid": ids.new(),
-        "host": name,
-        "facts": facts,
-        "address": "",
-        "availability_zone": "nova",
-        "running_vms": 0,
-    }
-
-
-def _service(name: str, clock: clocks.Clock) -> dict[str, object]:
-    return {
-        "uuid": ids.new(),
-        "host": name,
-        "binary": hosts.BINARY,
-        "topic": "compute",
-        "zone": "nova",
-        "disabled": False,
-        "forced_down": False,
-        "report_count": 1,
-        "last_seen": clock.now(),
-    }
-
-
-def _room(number: int, name: str) -> list[dict[str, object]]:
-    return [
-        {
-            "host": name,
-            "class": kind,
-            "total": total,
-            "reserved": 0,
-            "ratio": 1.0,
-            "used": number * 7919 % total // 2,
-        }
-        for kind, total in ROOM.items()
-    ]

@@ -1,4 +1,4 @@
-"""Every benchmark that needs a lab, at its smallest, so that none of them rots."""
+"""Benchmarks at their smallest, so that none of them rots."""
 
 import pytest
 
@@ -6,6 +6,7 @@ from tests.benchmarks import drain
 from tests.benchmarks import messages
 from tests.benchmarks import migration
 from tests.benchmarks import noticing
+from tests.benchmarks import scheduling
 from tests.integration import labs
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
@@ -16,6 +17,17 @@ SHORT = migration.BUSY[0]._replace(turns=1, terms=migration.capped(64, 60))
 def medians(tables):
     """Give every line's smallest value, by its name."""
     return {one.name: min(one.values) for table in tables.values() for one in table}
+
+
+def test_scheduling():
+    """Hosts as a real cluster has them are chosen, and refused, on both databases."""
+    found = scheduling.measure(counts=(101,), requests=2)
+
+    assert 2 == len(found)
+    for figures in found.values():
+        names = {one.name for one in figures}
+        assert {"101 hosts, none fits", "101 hosts, one in a hundred fits"} <= names
+        assert all(min(one.values) > 0 for one in figures)
 
 
 def test_idle_guest(lab: labs.Lab):

@@ -55,6 +55,15 @@ def test_hosts_that_were_down_are_told():
     assert "3 at once" in line(table.text(result(down=3)), "hosts that were down")
 
 
+def test_heartbeats_are_counted():
+    kept, lost = result(reports=6000), result(reports=5998, missed=2, missing=1)
+
+    assert "6000 heard, 6.0 of each host; 0 missed" in line(table.text(kept), "heartbeats")
+    assert "5998 heard, 6.0 of each host; 2 missed, by 1 hosts" in line(
+        table.text(lost), "heartbeats"
+    )
+
+
 def test_memory_of_the_fleet_is_shared_out():
     """500 MiB for 1000 hosts are 512 KiB each."""
     assert "512 KiB per host" in line(table.text(result()), "memory of the fleet")
