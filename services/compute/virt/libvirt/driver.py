@@ -128,7 +128,7 @@ class Driver(moves.ColdMoves, driver.Driver):
         """Start the guest from its disks as they are, with the instance's run token."""
         opened = self._link.get()
         with trouble.told(f"start server {instance.uuid}"):
-            if self._domain(opened, instance.uuid).isActive():
+            if guests.demand(opened, instance.uuid, self._here.host).isActive():
                 return
         self._boot(opened, instance, files)
 
@@ -136,26 +136,26 @@ class Driver(moves.ColdMoves, driver.Driver):
         """Press the power button until the guest is off; pull the plug after `timeout` seconds."""
         opened = self._link.get()
         with trouble.told(f"shut server {instance.uuid} down"):
-            domain = self._domain(opened, instance.uuid)
+            domain = guests.demand(opened, instance.uuid, self._here.host)
             power.shut_down(domain, timeout, self._events, self._time)
 
     def power_off(self, instance: objects.Instance) -> None:
         """Pull the plug."""
         opened = self._link.get()
         with trouble.told(f"power server {instance.uuid} off"):
-            power.off(self._domain(opened, instance.uuid))
+            power.off(guests.demand(opened, instance.uuid, self._here.host))
 
     def pause(self, instance: objects.Instance) -> None:
         """Stop the guest's processors."""
         opened = self._link.get()
         with trouble.told(f"pause server {instance.uuid}"):
-            power.pause(self._domain(opened, instance.uuid))
+            power.pause(guests.demand(opened, instance.uuid, self._here.host))
 
     def unpause(self, instance: objects.Instance) -> None:
         """Let the guest's processors go on."""
         opened = self._link.get()
         with trouble.told(f"unpause server {instance.uuid}"):
-            power.unpause(self._domain(opened, instance.uuid))
+            power.unpause(guests.demand(opened, instance.uuid, self._here.host))
 
     def destroy(self, instance: objects.Instance) -> None:
         """Remove guest, definition, disks and the notes of its moves."""
@@ -197,20 +197,7 @@ class Driver(moves.ColdMoves, driver.Driver):
         self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData
     ) -> states.Power:
         """See that the guest is here, make its definition permanent and forget the move."""
-        opened = self._link.get()
-        with trouble.told(f"look for server {instance.uuid}"):
-            domain = self._domain(opened, instance.uuid)
-            if guests.incoming(domain):
-                raise errors.GuestNotFound(
-                    f"server {instance.uuid} has not arrived on {self._here.host} yet"
-                )
-            if not domain.isPersistent():
-                live = libvirt.VIR_DOMAIN_XML_SECURE | libvirt.VIR_DOMAIN_XML_INACTIVE
-                opened.defineXML(domain.XMLDesc(live))
-            found = guests.power(domain)
-        with trouble.files(f"forget the move of server {instance.uuid}"):
-            records.drop(self._here.instances, records.Role.COMING, data.migration_uuid)
-        return found
+        return preparation.finish(self._link.get(), self._here, instance, data)
 
     def measured(self, uuid: str) -> driver.Measured:
         """Ask for the statistics of the guest's last job, which the source sent along."""
@@ -353,12 +340,6 @@ class Driver(moves.ColdMoves, driver.Driver):
                 direct = disks.direct(here.instances, here.host)
             self._machine = xml.Machine(kind, here.machine_type, here.cpu_model, direct)
         return self._machine
-
-    def _domain(self, opened: libvirt.virConnect, uuid: str) -> libvirt.virDomain:
-        domain = guests.find(opened, uuid)
-        if domain is None:
-            raise errors.GuestNotFound(f"{self._here.host} has no guest of server {uuid}")
-        return domain
 
     def _make_disks(
         self, opened: libvirt.virConnect, instance: objects.Instance, files: local.Files

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import libvirt
 
+from common import errors
 from common import states
 from services.compute.virt import driver
 from services.compute.virt.libvirt import metadata
@@ -77,6 +78,14 @@ def find(connection: libvirt.virConnect, uuid: str) -> libvirt.virDomain | None:
         if trouble.code(error) == libvirt.VIR_ERR_NO_DOMAIN:
             return None
         raise
+
+
+def demand(connection: libvirt.virConnect, uuid: str, host: str) -> libvirt.virDomain:
+    """Give the guest's domain, or raise GuestNotFound with the name of this host."""
+    domain = find(connection, uuid)
+    if domain is None:
+        raise errors.GuestNotFound(f"{host} has no guest of server {uuid}")
+    return domain
 
 
 def power(domain: libvirt.virDomain) -> states.Power:

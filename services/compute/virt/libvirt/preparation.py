@@ -1,4 +1,4 @@
-"""Making the destination ready for a guest, and taking that back."""
+"""Making the destination ready for a guest, keeping it, and taking that back."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import libvirt
 
 from common import errors
 from common import objects
+from common import states
 from services.compute.virt import checks as plain
 from services.compute.virt import local
 from services.compute.virt.libvirt import checks
@@ -57,6 +58,29 @@ def prepare(
         undo(connection, here, instance, data)
         raise
     return data.replace(created=created)
+
+
+def finish(
+    connection: libvirt.virConnect,
+    here: settings.Settings,
+    instance: objects.Instance,
+    data: objects.LibvirtLiveMigrateData,
+) -> states.Power:
+    """See that the guest is here, make its definition permanent and forget the move.
+
+    GuestNotFound when it has not arrived.
+    """
+    with trouble.told(f"look for server {instance.uuid}"):
+        domain = guests.demand(connection, instance.uuid, here.host)
+        if guests.incoming(domain):
+            raise errors.GuestNotFound(f"server {instance.uuid} has not arrived on {here.host} yet")
+        if not domain.isPersistent():
+            live = libvirt.VIR_DOMAIN_XML_SECURE | libvirt.VIR_DOMAIN_XML_INACTIVE
+            connection.defineXML(domain.XMLDesc(live))
+        found = guests.power(domain)
+    with trouble.files(f"forget the move of server {instance.uuid}"):
+        records.drop(here.instances, COMING, data.migration_uuid)
+    return found
 
 
 def undo(

@@ -41,7 +41,7 @@ class ColdMoves(contract.ColdMoves):
         """Describe the guest's disks and this host."""
         opened = self._link.get()
         with trouble.told(f"look at server {instance.uuid}"), trouble.files("look at its disks"):
-            domain = self._domain(opened, instance.uuid)
+            domain = guests.demand(opened, instance.uuid, self._here.host)
             return departure.survey(self._here, self._known(), domain, instance, cold)
 
     def knock(self, cold: objects.ColdMove) -> None:
@@ -133,9 +133,6 @@ class ColdMoves(contract.ColdMoves):
     # ---- what the whole driver has ----
 
     def _known(self) -> facts.Host:
-        raise NotImplementedError
-
-    def _domain(self, opened: libvirt.virConnect, uuid: str) -> libvirt.virDomain:
         raise NotImplementedError
 
     def _define(
