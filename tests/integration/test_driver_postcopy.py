@@ -221,7 +221,14 @@ def test_job_tells_of_itself_at_once(host1, host2, awake, files, compression):
 
 
 def test_host_tells_what_it_can(host1):
-    """Debian's QEMU 7.2 and libvirt 9.0: no certificates here, no multifd compression."""
+    """Debian's QEMU 7.2 and libvirt 9.0: no multifd compression, and TLS, with certificates."""
     found = host1.capacity().facts.features
 
-    assert {"post-copy", "post-copy-recovery", "parallel", "auto-converge", "xbzrle"} == set(found)
+    assert {
+        "post-copy",
+        "post-copy-recovery",
+        "parallel",
+        "auto-converge",
+        "tls",
+        "xbzrle",
+    } == set(found)
