@@ -18,6 +18,7 @@ from common import states
 from common.db import claims
 from common.db import hosts
 from common.db import needs
+from common.db import pools
 from common.db import tables
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ UNKNOWN = "unknown"
 TWICE = "twice"
 ELSEWHERE = "elsewhere"
 OVER_PROMISED = "over-promised"
+POOL = "pool"
 
 # Heartbeats around a change within which a host's report may be older than the change.
 SETTLED = 2
@@ -125,7 +127,7 @@ def look(
         for report in reports:
             found += _guests(tx, report, servers, moving)
             found += _absent(report, servers.values(), moving)
-        found += over_promised(tx, some)
+        found += [*over_promised(tx, some), *overdrawn(tx, some)]
     return found
 
 
@@ -145,6 +147,26 @@ def over_promised(tx: Tx, names: Collection[str]) -> list[Finding]:
         Finding(OVER_PROMISED, host, "", f"{host} is {claims.too_much(over)}")
         for host, over in found
         if over
+    ]
+
+
+def overdrawn(tx: Tx, names: Collection[str]) -> list[Finding]:
+    """Give the hosts that together have promised more disk than the one place has that they share.
+
+    Each promises by itself what it has there.
+    """
+    return [
+        Finding(
+            POOL,
+            host,
+            pool.storage,
+            f"{', '.join(pool.hosts)} keep their disks in one place and have promised "
+            f"{pool.used} GiB of it together; it has {pool.capacity}",
+        )
+        for pool in pools.of(tx, names)
+        if pool.over > 0
+        for host in pool.hosts
+        if host in names
     ]
 
 

@@ -65,6 +65,7 @@ SHOWN: tuple[command.Column, ...] = (
     ("local_gb_left", numbers.left(numbers.DISK, "disk_allocation_ratio")),
     ("disk_available_least_gb", numbers.least),
     ("growing_disks", numbers.growing),
+    ("shares_disks_with", lambda host: command.Lines(host.get("shares_disks_with") or [])),
     ("running_vms", command.at("running_vms")),
     ("current_workload", command.at("current_workload")),
     ("foreign_guests", numbers.foreign_guests),

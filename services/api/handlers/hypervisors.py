@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from common import errors
 from common.db import claims
 from common.db import findings
+from common.db import hosts
 from common.db import servers
 from services.api import paging
 from services.api import versions
@@ -126,8 +127,9 @@ def show_host(call: Call, host: str) -> JSON:
             findings.SETTLED * options.heartbeat,
             [host],
         )
+        beside = [name for name in hosts.sharing(tx, host) if name != host]
     told = [finding.sentence for finding in found]
-    return {"host": views.whole_host(node, used.get(host, {}), told)}
+    return {"host": views.whole_host(node, used.get(host, {}), told, beside)}
 
 
 def audit_host(call: Call, host: str) -> JSON:

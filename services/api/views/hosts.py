@@ -86,11 +86,22 @@ def host(node: objects.ComputeNode, allocations: Mapping[str, int]) -> dict[str,
 
 
 def whole_host(
-    node: objects.ComputeNode, allocations: Mapping[str, int], found: Iterable[str]
+    node: objects.ComputeNode,
+    allocations: Mapping[str, int],
+    found: Iterable[str],
+    beside: Iterable[str],
 ) -> dict[str, Any]:
-    """Show all that is known of a host: its disks and guests too, and what the audit would say."""
+    """Show all that is known of a host: its disks and guests too, and what the audit would say.
+
+    `beside` are the hosts that keep their guests' disks where this one does.
+    """
     usage = migrations.record(node.usage) if node.usage is not None else None
-    return {**host(node, allocations), "usage": usage, "findings": list(found)}
+    return {
+        **host(node, allocations),
+        "usage": usage,
+        "findings": list(found),
+        "shares_disks_with": list(beside),
+    }
 
 
 def host_status(service: objects.Service | None) -> str:

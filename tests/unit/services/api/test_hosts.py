@@ -183,9 +183,19 @@ def test_whole_host_has_promised_and_measured_numbers(two, prefix):
     assert (512, 3584, 3) == (shown["memory_mb_used"], shown["free_ram_mb"], shown["running_vms"])
     assert {"VCPU": 1, "MEMORY_MB": 512, "DISK_GB": 1} == shown["allocations"]
     assert ("x86_64", True) == (shown["facts"]["architecture"], shown["service"]["up"])
+    assert [] == shown.pop("shares_disks_with")
     assert (None, []) == (shown.pop("usage"), shown.pop("findings"))
     assert shown in listed
     assert 404 == two.client.get(f"{prefix}/whimbrel/hosts/unknown").status_code
+
+
+def test_hosts_that_share_their_disks_are_named(api):
+    for name, storage in (("one", "nfs"), ("two", "nfs"), ("alone", "")):
+        api.host(name, storage=storage)
+
+    shown = [api.get(f"/whimbrel/hosts/{name}")["host"] for name in ("one", "alone")]
+
+    assert [["two"], []] == [host["shares_disks_with"] for host in shown]
 
 
 def test_limits_tell_what_is_used(two):

@@ -28,6 +28,7 @@ HOST = {
     "disk_allocation_ratio": 1.0,
     "allocations": {"VCPU": 8, "MEMORY_MB": 271360, "DISK_GB": 4},
     "over_promised": {},
+    "shares_disks_with": ["host2", "host3"],
     "findings": [f"host1 has guest {UUID} (running), which is in no record"],
     "usage": {
         "memory_free_mb": 9000,
@@ -109,6 +110,7 @@ def test_foreign_guests_and_findings_are_shown(api, whimbrel):
 
     assert [f"legacy ({UUID}): 3 vCPUs, 512 MiB, 10 GiB"] == shown["foreign_guests"]
     assert HOST["findings"] == shown["findings"]
+    assert ["host2", "host3"] == shown["shares_disks_with"]
     assert ["x86_64/kvm/hvm"] == shown["supported_instances"]
     assert "x86_64 AMD Milan: 2 cells, 1 sockets, 8 cores, 2 threads" == shown["cpu_info"]
 
