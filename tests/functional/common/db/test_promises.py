@@ -152,6 +152,14 @@ class Host:
                 told = told.replace(error_code=error.code, error_message=error.message)
             self._conductor.manager.move_report(context, told)
 
+    def observe_guest(self, _context: Context, instance: objects.Instance) -> objects.GuestSeen:
+        """Have every guest run that anybody asks for."""
+        return objects.GuestSeen(
+            host=self._name,
+            power_state=int(states.Power.RUNNING),
+            run_token=instance.run_token,
+        )
+
     def survey_cold_move(
         self, _context: Context, _instance: objects.Instance, cold: objects.ColdMove
     ) -> objects.ColdMove:
