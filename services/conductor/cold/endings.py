@@ -139,13 +139,15 @@ def next_host(
     """The destination refused before anything was touched: another one is looked for."""
     _lock(tx, migration)
     claims.release(tx, migration.instance_uuid)
-    aborted = told.error_code == errors.MoveAborted.code
-    if aborted or migration.requested_host is not None:
+    if told.error_code == errors.MoveAborted.code:
         return _fail(deps, tx, migration, told, **values)
+    why = reasons.one(str(told.error_code), str(told.error_message))
+    tried = reasons.merge(migration.reasons or {}, {told.host: why})
+    if migration.requested_host is not None:
+        migration = migration.replace(reasons=tried)
+        return _fail(deps, tx, migration, told, reasons=tried, **values)
     failures.count(deps, tx, told.host, told.error_code)
     LOG.info("migration %s: not %s: %s", migration.uuid, told.host, told.error_message)
-    tried = dict(migration.reasons or {})
-    reasons.add(tried, told.host, str(told.error_code), str(told.error_message))
     return moves.advance(
         tx,
         migration,
