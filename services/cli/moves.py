@@ -94,6 +94,14 @@ class Copies(columns.FormattableColumn[list[api.Row]]):
         )
 
 
+class Refusals(columns.FormattableColumn[dict[str, list[api.Row]]]):
+    """Who refused which host: a line a host for people, all for programs."""
+
+    def human_readable(self) -> str:
+        """Give the lines."""
+        return "\n".join(f"{host}: {api.why_not(why)}" for host, why in sorted(self._value.items()))
+
+
 def part(kind: str) -> command.Column:
     """Make the column of what is copied of memory or disk."""
     return kind, lambda move: watch.part(kind, move.get("progress") or {})
@@ -128,6 +136,7 @@ SHOWN: tuple[command.Column, ...] = (
     ("error_message", command.at("error_message")),
     ("failed_step", command.at("failed_step")),
     ("failed_host", command.at("failed_host")),
+    ("reasons", lambda move: Refusals(move.get("reasons") or {})),
     ("policy", lambda move: command.Pairs(policies.plain(move.get("policy")))),
     ("phases", lambda move: Phases(move.get("durations_ms") or {})),
     ("decisions", lambda move: Decisions(move.get("decisions") or [])),

@@ -39,6 +39,9 @@ STAYS = frozenset({states.Move.FAILED, states.Move.CANCELLED})
 # Ends that are told at the server; an abort is no fault.
 FAULTY = frozenset({states.Move.FAILED, states.Move.ERROR})
 
+# The step in which a destination may still refuse a live migration.
+PREPARE = "pre_live_migration"
+
 FACTS = ("downtime_ms", "job_ms", "error_code", "error_message", "failed_step", "failed_host")
 
 
@@ -107,7 +110,7 @@ def report(
         now = moves.get(tx, told.migration_uuid)
         if now.status == told.status and now.generation == told.generation:
             return _note(tx, told, now)
-        after = _change(deps, tx, told)
+        after = _change(deps, tx, told, **_refusal(told, now))
         if after.status in states.TERMINAL:
             settle(deps, tx, after, told.power_state)
     LOG.info("migration %s: %s%s", after.uuid, after.status, _why(after))
@@ -262,7 +265,20 @@ def _facts(told: objects.MoveReport) -> dict[str, Any]:
     }
 
 
-def _change(deps: Deps, tx: Tx, told: objects.MoveReport) -> objects.Migration:
+def _refusal(told: objects.MoveReport, now: objects.Migration) -> dict[str, Any]:
+    """Add to the reasons of each host that a destination has refused to make ready."""
+    if told.status != states.Move.FAILED or told.failed_step != PREPARE:
+        return {}
+    why = reasons.one(str(told.error_code), str(told.error_message))
+    return {"reasons": reasons.merge(now.reasons or {}, {str(told.failed_host): why})}
+
+
+def _change(
+    deps: Deps,
+    tx: Tx,
+    told: objects.MoveReport,
+    **more: Any,  # noqa: ANN401 - columns
+) -> objects.Migration:
     if told.progress is not None:
         moves.progress(tx, told.progress)
     return moves.change(
@@ -274,6 +290,7 @@ def _change(deps: Deps, tx: Tx, told: objects.MoveReport) -> objects.Migration:
         owner=told.host,
         lease_until=lease(deps),
         **_facts(told),
+        **more,
     )
 
 

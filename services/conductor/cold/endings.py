@@ -144,12 +144,15 @@ def next_host(
     claims.release(tx, migration.instance_uuid)
     code = migration.error_code or told.error_code
     why = cause(migration) if migration.error_code else told.error_message
-    if code == errors.MoveAborted.code or migration.requested_host is not None:
+    if code == errors.MoveAborted.code:
         return _fail(deps, tx, migration, told, **values)
+    refusal = {told.host: reasons.one(str(code), str(why))}
+    tried = reasons.merge(migration.reasons or {}, refusal)
+    if migration.requested_host is not None:
+        migration = migration.replace(reasons=tried)
+        return _fail(deps, tx, migration, told, reasons=tried, **values)
     failures.count(deps, tx, told.host, code)
     LOG.info("migration %s: not %s: %s", migration.uuid, told.host, why)
-    tried = dict(migration.reasons or {})
-    reasons.add(tried, told.host, str(code), str(why))
     return moves.advance(
         tx,
         migration,

@@ -217,6 +217,7 @@ class LiveMigrationTask(base.Task):
                 claims.release(tx, self._instance.uuid, host)
 
     def _named(self, host: str, refusal: errors.Error) -> errors.Error:
-        if isinstance(refusal, errors.Unavailable):
-            return refusal
-        return type(refusal)(f"{host}: {refusal.message}", reasons=self._looked().tried)
+        # Who does not answer is named already.
+        silent = isinstance(refusal, errors.Unavailable)
+        told = refusal.message if silent else f"{host}: {refusal.message}"
+        return type(refusal)(told, reasons=self._looked().tried)

@@ -1,0 +1,114 @@
+"""`whimbrel server explain` and dry runs, against all services in one process."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from typing import NamedTuple
+
+import pytest
+
+from common import errors
+from common import images
+from services import together
+
+COMMAND = Path(sys.executable).with_name("whimbrel")
+FULL = errors.NoDiskSpace("1 GiB free, 2 needed")
+SILENT = errors.NoAnswer("host2 did not answer within 30 s")
+
+
+class Typed(NamedTuple):
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """What it printed, as a script reads it; its failure is the test's."""
+        assert 0 == self.status, self.err
+        return json.loads(self.out)
+
+
+Whimbrel = Callable[..., Typed]
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("explain")
+    disk = folder / "disk.raw"
+    disk.write_bytes(b"whimbrel" * 1000)
+    images.Directory(str(folder / "images")).add(disk, name="guest")
+    with together.running(folder, ("host1", "host2"), {"simulated.rate": 1000.0}) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def whimbrel(services) -> Whimbrel:
+    def run(*words: str) -> Typed:
+        done = subprocess.run(
+            [COMMAND, *words],
+            env={**os.environ, "WHIMBREL_ENDPOINT": services.endpoint},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Typed(done.returncode, done.stdout, done.stderr)
+
+    for name, ram in (("tiny", "64"), ("small", "128")):
+        run("flavor", "create", name, "--vcpus", "1", "--ram", ram, "--disk", "1")
+    return run
+
+
+@pytest.fixture(scope="module")
+def server(whimbrel) -> dict[str, Any]:
+    """A server on host1, which every test leaves there."""
+    words = ("--flavor", "tiny", "--image", "guest", "--host", "host1", "--wait", "-f", "json")
+    made: dict[str, Any] = whimbrel("server", "create", "tern", *words).json
+    return made
+
+
+@pytest.mark.parametrize(
+    ("order", "method", "fault"),
+    [
+        ("migrate", "prepare_cold", FULL),
+        ("live-migrate", "prepare", FULL),
+        ("live-migrate", "check_destination", SILENT),
+    ],
+    ids=["cold, preparing", "live, preparing", "live, no answer"],
+)
+def test_a_named_host_that_refuses_is_explained(services, whimbrel, server, order, method, fault):
+    """By the server, by its migration, and in what the migration shows."""
+    services.world.plant("host2", method, fault)
+    row = {"Host": "host2", "Filter": fault.code, "Reason": fault.message}
+
+    moved = whimbrel("server", order, "tern", "--host", "host2", "--wait")
+    explained = whimbrel("server", "explain", "tern", "-f", "json").json
+    uuid = whimbrel("migration", "list", "--server", "tern", "-f", "json").json[0]["ID"]
+    shown = whimbrel("migration", "show", uuid, "-f", "json").json
+
+    assert 1 == moved.status
+    assert [row] == explained
+    assert [row] == whimbrel("server", "explain", "tern", uuid, "-f", "json").json
+    assert {"host2": [{"filter": fault.code, "reason": fault.message}]} == shown["reasons"]
+    assert f"host2: {fault.code}: {fault.message}" in whimbrel("migration", "show", uuid).out
+
+
+def test_a_build_that_no_host_takes_is_explained(whimbrel, services):
+    """Each host with the numbers."""
+    whimbrel("flavor", "create", "huge", "--vcpus", "1", "--ram", "99999", "--disk", "1")
+    words = ("--flavor", "huge", "--image", "guest", "--wait")
+
+    made = whimbrel("server", "create", "heron", *words)
+    explained = whimbrel("server", "explain", "heron", "-f", "json").json
+
+    assert 1 == made.status
+    assert [("host1", "RamFilter"), ("host2", "RamFilter")] == [
+        (row["Host"], row["Filter"]) for row in explained
+    ]
+    assert "needs 99999 MB" in explained[0]["Reason"]
+    whimbrel("server", "delete", "heron", "--wait")
