@@ -270,7 +270,7 @@ def test_an_aggregate_lowers_what_its_host_promises(stage):
     """Though others ask at the same moment, the claim counts with the aggregate's ratio."""
     mark = aggregate(stage, ["host2"], name="exact", metadata={"cpu_allocation_ratio": "0.25"})
     with stage.database.read() as tx:
-        room = tx_capacity(tx, "host2")
+        room = claims.inventory(tx, "host2")["host2"][claims.VCPU].capacity
 
     def make(_number: int) -> str:
         flavor = factories.flavor(memory_mb=1, vcpus=1)
@@ -397,8 +397,3 @@ def number(stage, name: str) -> int:
     """Give the number of an aggregate."""
     with stage.database.read() as tx:
         return next(one.id or 0 for one in aggregates.all(tx) if one.name == name)
-
-
-def tx_capacity(tx, host: str) -> int:
-    """Give how many virtual processors a host promises."""
-    return claims.inventory(tx, host)[host][claims.VCPU].capacity
