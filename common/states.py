@@ -140,7 +140,8 @@ _UNDO = frozenset({Move.CANCELLED, Move.FAILED, Move.ERROR})
 LIVE: dict[Move, frozenset[Move]] = {
     Move.ACCEPTED: _UNDO | {Move.QUEUED},
     Move.QUEUED: _UNDO | {Move.PREPARING},
-    Move.PREPARING: _UNDO | {Move.RUNNING},
+    # A destination that refuses now leads to the next: its checks begin anew.
+    Move.PREPARING: _UNDO | {Move.RUNNING, Move.ACCEPTED},
     Move.RUNNING: _UNDO | {Move.POSTCOPY, Move.POST_MIGRATING, Move.COMPLETED},
     Move.POSTCOPY: frozenset({Move.POST_MIGRATING, Move.COMPLETED, Move.ERROR}),
     Move.POST_MIGRATING: frozenset({Move.COMPLETED, Move.ERROR}),

@@ -157,6 +157,7 @@ class Stage:
         block_migration: bool | None = None,
         policy: Mapping[str, str] | None = None,
         wait: bool = True,
+        zone: str | None = None,
         request: Context | None = None,
     ) -> str:
         """Begin a live migration and give its uuid."""
@@ -168,6 +169,7 @@ class Stage:
             disk_over_commit=False,
             policy=dict(policy or {}),
             wait=wait,
+            zone=zone,
         )
         return str(begun.uuid)
 

@@ -254,6 +254,7 @@ MIGRATIONS = Table(
     Column("block_migration", Boolean),
     Column("disk_over_commit", Boolean, nullable=False),
     Column("requested_host", _NAME),
+    Column("zone", _NAME),
     Column("request_id", _WORD, nullable=False, index=True),
     Column("user_id", _NAME, nullable=False),
     Column("project_id", _NAME, nullable=False),

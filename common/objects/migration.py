@@ -19,11 +19,12 @@ class Migration(base.Value):
 
     `generation` rises each time somebody else takes the move over; a write
     or message with an older one is refused. `reasons` are those of every host
-    that was refused on the way.
+    that was refused on the way. `zone` is what the request for a live migration
+    says of zones.
     """
 
     VERSION = "1.1"
-    ADDED = {"1.1": {"reasons": None}}
+    ADDED = {"1.1": {"reasons": None, "zone": None}}
     fields = {
         "id": fields.IntegerField(nullable=True),
         "uuid": fields.StringField(),
@@ -39,6 +40,7 @@ class Migration(base.Value):
         "block_migration": fields.BooleanField(nullable=True),  # None: auto
         "disk_over_commit": fields.BooleanField(default=False),
         "requested_host": fields.StringField(nullable=True),
+        "zone": fields.StringField(nullable=True),
         "request_id": fields.StringField(),
         "user_id": fields.StringField(),
         "project_id": fields.StringField(),

@@ -31,7 +31,7 @@ class Outgoing:
         self._deps = deps
         self._lock = threading.Lock()
         self._going: dict[str, moves.Move] = {}
-        self._ended: collections.deque[str] = collections.deque(maxlen=REMEMBERED)
+        self._ended: collections.deque[tuple[str, int]] = collections.deque(maxlen=REMEMBERED)
 
     def start(
         self,
@@ -40,10 +40,15 @@ class Outgoing:
         migration: objects.Migration,
         written: Sequence[objects.MigrationStep] = (),
     ) -> None:
-        """Begin a move beside everything else; one that goes on or has ended is left alone."""
+        """Begin a move beside everything else; one that goes on or has ended is left alone.
+
+        One that a destination refused comes again with another, of a later generation.
+        """
         move = moves.Move(self._deps, context, instance, migration, written)
         with self._lock:
-            if migration.uuid in self._going or migration.uuid in self._ended:
+            going = self._going.get(migration.uuid)
+            late = going is not None and going.attempt[1] >= move.attempt[1]
+            if late or move.attempt in self._ended:
                 LOG.info("migration %s: goes on or has ended here already", migration.uuid)
                 return
             self._going[migration.uuid] = move
@@ -62,12 +67,13 @@ class Outgoing:
             move.drive()
         except errors.StaleWrite as decided:
             LOG.warning("migration %s: left as it is: %s", migration, decided)
-            self._ended.append(migration)
+            self._ended.append(move.attempt)
         except Exception:
             LOG.exception("migration %s: stopped unexpectedly", migration)
         else:
-            self._ended.append(migration)
+            self._ended.append(move.attempt)
         finally:
             with self._lock:
-                del self._going[migration]
-            self._deps.reporter.forget(migration)
+                if self._going.get(migration) is move:
+                    del self._going[migration]
+                    self._deps.reporter.forget(migration)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 POLL = 0.25  # seconds between looks at the hypervisor's job, unless it tells something
+PREPARE = "pre_live_migration"
 SWITCH = "switch_to_post_copy"
 # How a job ended that an earlier process has seen end well.
 ARRIVED = JobEnd(gone=True, cancelled=False, reason="", downtime_ms=None, job_ms=None)
@@ -50,6 +51,7 @@ class Move:
         self._deps = deps
         self.context = context
         self._instance = instance
+        self.attempt = (migration.uuid, migration.generation)
         self._destination = deps.peer(str(migration.destination))
         self._row = row.Row(deps, context, migration, written)
         self._journal = self._row.journal
@@ -84,7 +86,7 @@ class Move:
         """Stop the hypervisor's job; before it has begun, keep it from beginning.
 
         WrongState in post-copy, when the guest runs at the destination already,
-        and when the hypervisor says that it is too late.
+        and when the hypervisor says that it is too late, or its end is reported.
         """
         if self._post_copy:
             raise errors.WrongState(
@@ -190,15 +192,15 @@ class Move:
 
     def _prepare(self) -> bool:
         """Have the destination make ready; the journal has this step already."""
-        self._journal.begun("pre_live_migration", str(self._migration.destination))
+        self._journal.begun(PREPARE, str(self._migration.destination))
         asked = far.Asked(self._destination, self.context, self._instance, self._migration)
         try:
             data = far.prepare(asked, self._deps.threads, lambda: self._stop.reason)
         except errors.Error as refusal:
             self._link.blame(refusal)
-            self._undo(refusal, "pre_live_migration", str(self._migration.destination), None)
+            self._undo(refusal, PREPARE, str(self._migration.destination), None)
             return False
-        self._journal.ended("pre_live_migration")
+        self._journal.ended(PREPARE)
         self._row.agree(data)
         return True
 
@@ -345,6 +347,9 @@ class Move:
         if self._journal.is_open(step):
             self._journal.failed(step, error)
         self._roll_back()
+        wish = self._stop.over()
+        if step == PREPARE and wish is not None:
+            error = errors.MoveAborted(wish)
         cancelled = isinstance(error, errors.MoveAborted)
         self._row.tell(
             states.Move.CANCELLED if cancelled else states.Move.FAILED,

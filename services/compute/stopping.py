@@ -26,11 +26,19 @@ class Stop:
         self._migration = migration
         self._link = link
         self.reason: str | None = None
+        self._over = False
 
     def want(self, reason: str) -> None:
-        """Have the move end; what has not begun does not begin."""
+        """Have the move end; what has not begun does not begin. WrongState once it is over."""
+        if self._over:
+            raise errors.WrongState(f"migration {self._migration} ends just now by itself")
         self.reason = reason
         self._link.hurry()
+
+    def over(self) -> str | None:
+        """Hear no more wishes, for the move's end is about to be reported; gives the last."""
+        self._over = True
+        return self.reason
 
     def order(self, *, copies: bool) -> None:
         """Stop the job, or take the wish back and raise WrongState when it is too late.

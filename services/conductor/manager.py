@@ -6,10 +6,8 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from common import context as contexts
 from common import errors
 from common import objects
-from common import states
 from common.db import journal
 from common.db import moves as rows
 from common.db import servers as instances
@@ -19,26 +17,23 @@ from services.conductor import control
 from services.conductor import dry_run
 from services.conductor import grouping
 from services.conductor import hearing
+from services.conductor import launching
 from services.conductor import moves
-from services.conductor import queue
 from services.conductor import ranking
 from services.conductor import resolve
 from services.conductor import servers
 from services.conductor.cold import begin as cold
 from services.conductor.cold import entering
 from services.conductor.cold import relocating
-from services.conductor.tasks.live_migrate import LiveMigrationTask
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from common.context import Context
     from services.conductor.deps import Deps
 
 LOG = logging.getLogger(__name__)
 
 
-class Manager(grouping.Grouping, hearing.Hearing, relocating.Relocating):
+class Manager(grouping.Grouping, hearing.Hearing, launching.Launching, relocating.Relocating):
     """Answers every call of rpc.conductor.Conductor."""
 
     def __init__(self, deps: Deps) -> None:
@@ -97,37 +92,6 @@ class Manager(grouping.Grouping, hearing.Hearing, relocating.Relocating):
                 self._seek(context, again)
                 return
         servers.ended(self._deps, context, server, host, operation, generation, error, power_state)
-
-    def live_migrate(  # noqa: PLR0913 - declared so
-        self,
-        context: Context,
-        server: str,
-        host: str | None,
-        *,
-        block_migration: bool | None,
-        disk_over_commit: bool,
-        policy: dict[str, str],
-        wait: bool,
-        zone: str | None = None,
-    ) -> objects.Migration:
-        """Begin a live migration; its checks run now, or in the background."""
-        instance, migration = moves.begin(
-            self._deps,
-            context,
-            server,
-            host,
-            block_migration=block_migration,
-            disk_over_commit=disk_over_commit,
-            policy=policy,
-            zone=zone,
-        )
-        task = LiveMigrationTask(self._deps, context, instance, migration, zone)
-        self._checking.add(migration.uuid)
-        if wait:
-            self._launch(task, migration)
-        else:
-            self._deps.pool.submit(self._launch_quietly, context, task, migration)
-        return migration
 
     def check_migrate(
         self,
@@ -203,19 +167,6 @@ class Manager(grouping.Grouping, hearing.Hearing, relocating.Relocating):
         self._pump()
         entering.begin_copies(self._deps)
         return after
-
-    def move_report(
-        self,
-        context: Context,
-        report: objects.MoveReport,
-        earlier: Sequence[objects.MoveReport] = (),
-    ) -> objects.Migration:
-        """Take a source's report of its move; a free slot starts the next one."""
-        del context
-        migration = moves.report(self._deps, report, earlier)
-        if migration.status in states.TERMINAL:
-            self._deps.pool.submit(self._pump)
-        return migration
 
     def move_progress(
         self,
@@ -305,60 +256,3 @@ class Manager(grouping.Grouping, hearing.Hearing, relocating.Relocating):
             # By now it may be sought for again: one host has refused already.
             if self._placing.get(instance.uuid) == instance.generation:
                 del self._placing[instance.uuid]
-
-    def _launch(self, task: LiveMigrationTask, migration: objects.Migration) -> None:
-        """Check and queue the move; what speaks against it ends in its row, and is raised."""
-        try:
-            task.execute()
-        except errors.Error as error:
-            self._refuse(task, migration, error)
-            raise
-        except Exception as error:
-            LOG.exception("migration %s: its checks failed unexpectedly", migration.uuid)
-            unexpected = errors.RemoteError(f"unexpected: {error}")
-            self._refuse(task, migration, unexpected)
-            raise
-        finally:
-            self._checking.discard(migration.uuid)
-        if migration.uuid not in self._pump():
-            task.wait()
-
-    def _pump(self) -> set[str]:
-        """Start what fits; what is queued stays so through any trouble, until the next tick."""
-        try:
-            return queue.pump(self._deps)
-        except errors.Error as trouble:
-            LOG.warning("the queue is looked at again in a moment: %s", trouble)
-        except Exception:
-            LOG.exception("looking at the queue failed")
-        return set()
-
-    def _refuse(
-        self,
-        task: LiveMigrationTask,
-        migration: objects.Migration,
-        error: errors.Error,
-    ) -> None:
-        """Write why the move ends, unless it was ended meanwhile."""
-        try:
-            moves.fail(
-                self._deps,
-                migration,
-                states.Move.FAILED,
-                error,
-                task.failed_step,
-                task.failed_host,
-            )
-        except errors.StaleWrite as decided:
-            LOG.info("migration %s: left as it is: %s", migration.uuid, decided)
-
-    def _launch_quietly(
-        self, context: Context, task: LiveMigrationTask, migration: objects.Migration
-    ) -> None:
-        contexts.adopt(context)
-        try:
-            self._launch(task, migration)
-        except errors.Error as refusal:
-            LOG.debug("migration %s: %s", migration.uuid, refusal)
-        except Exception:
-            LOG.exception("migration %s: not started", migration.uuid)

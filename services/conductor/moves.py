@@ -22,6 +22,7 @@ from common.db import servers
 from services.conductor import checks as own
 from services.conductor import failures
 from services.conductor import liveness
+from services.conductor import onward
 from services.conductor import placement
 from services.conductor import servers as stationary
 
@@ -38,9 +39,6 @@ LOG = logging.getLogger(__name__)
 STAYS = frozenset({states.Move.FAILED, states.Move.CANCELLED})
 # Ends that are told at the server; an abort is no fault.
 FAULTY = frozenset({states.Move.FAILED, states.Move.ERROR})
-
-# The step in which a destination may still refuse a live migration.
-PREPARE = "pre_live_migration"
 
 FACTS = ("downtime_ms", "job_ms", "error_code", "error_message", "failed_step", "failed_host")
 
@@ -81,6 +79,7 @@ def begin(  # noqa: PLR0913 - all that a request says
                 host,
                 block_migration=block_migration,
                 disk_over_commit=disk_over_commit,
+                zone=zone,
                 policy=migration_policy.resolve(
                     migration_policy.defaults(deps.conf), before.flavor.extra_specs, policy
                 ),
@@ -101,7 +100,11 @@ def begin(  # noqa: PLR0913 - all that a request says
 def report(
     deps: Deps, told: objects.MoveReport, earlier: Sequence[objects.MoveReport] = ()
 ) -> objects.Migration:
-    """Write a change of status with its steps; a repeat gives the row as it is."""
+    """Write a change of status with its steps; a repeat gives the row as it is.
+
+    A move whose destination refuses at the last moment is `accepted` again, if
+    another host may do: whoever called looks for one.
+    """
     with deps.database.write() as tx:
         for change in earlier:
             catch_up(deps, tx, change)
@@ -110,7 +113,9 @@ def report(
         now = moves.get(tx, told.migration_uuid)
         if now.status == told.status and now.generation == told.generation:
             return _note(tx, told, now)
-        after = _change(deps, tx, told, **_refusal(told, now))
+        if onward.wanted(told, now):
+            return onward.give_up(deps, tx, told, now, lease(deps))
+        after = _change(deps, tx, told, **onward.refusal(told, now))
         if after.status in states.TERMINAL:
             settle(deps, tx, after, told.power_state)
     LOG.info("migration %s: %s%s", after.uuid, after.status, _why(after))
@@ -175,17 +180,9 @@ def _remember(deps: Deps, tx: Tx, migration: objects.Migration) -> None:
 
 
 def put_back(tx: Tx, migration: objects.Migration) -> None:
-    """Give the destination's room back, and the source's to the server again.
-
-    While the move goes on the server holds room at destinations only: at the
-    one that the row names, or at one whose checks have not ended.
-    """
-    server = migration.instance_uuid
-    claims.lock(tx, [migration.source, *claims.held(tx, server)])
-    for host in claims.held(tx, server):
-        if host != migration.source:
-            claims.release(tx, server, host)
-    claims.transfer(tx, migration.source, migration.uuid, server)
+    """Give the destination's room back, and the source's to the server again."""
+    onward.leave(tx, migration)
+    claims.transfer(tx, migration.source, migration.uuid, migration.instance_uuid)
 
 
 def fail(
@@ -214,7 +211,7 @@ def fail(
     LOG.warning("migration %s: %s%s", after.uuid, after.status, _why(after))
 
 
-def _row(
+def _row(  # noqa: PLR0913 - all that a request says
     deps: Deps,
     context: Context,
     instance: objects.Instance,
@@ -222,6 +219,7 @@ def _row(
     *,
     block_migration: bool | None,
     disk_over_commit: bool,
+    zone: str | None,
     policy: objects.MigrationPolicy,
 ) -> objects.Migration:
     return objects.Migration(
@@ -231,6 +229,7 @@ def _row(
         instance_uuid=instance.uuid,
         source=instance.host,
         requested_host=host,
+        zone=zone,
         block_migration=block_migration,
         disk_over_commit=disk_over_commit,
         policy=policy,
@@ -263,14 +262,6 @@ def _facts(told: objects.MoveReport) -> dict[str, Any]:
     return {
         name: None if value == "" else value for name, value in facts.items() if value is not None
     }
-
-
-def _refusal(told: objects.MoveReport, now: objects.Migration) -> dict[str, Any]:
-    """Add to the reasons of each host that a destination has refused to make ready."""
-    if told.status != states.Move.FAILED or told.failed_step != PREPARE:
-        return {}
-    why = reasons.one(str(told.error_code), str(told.error_message))
-    return {"reasons": reasons.merge(now.reasons or {}, {str(told.failed_host): why})}
 
 
 def _change(

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     Phases = tuple[tuple[str, Callable[[objects.Migration, Steps], Moment | None]], ...]
 
 DECISION = "decide_"
+PREPARE = "pre_live_migration"
+UNDO = "rollback_live_migration_at_destination"
 LAST_CHECK = "check_can_live_migrate_source"
 
 
@@ -80,6 +82,32 @@ def _first(name: str) -> Callable[[objects.Migration, Steps], Moment | None]:
     return find
 
 
+def _preparing(move: objects.Migration, steps: Steps) -> objects.MigrationStep | None:
+    """Give the step in which the destination makes ready; not that of one that refused before.
+
+    Each time that the checks end well one is asked.
+    """
+    asked = [step for step in steps if step.step == PREPARE]
+    checked = [
+        step for step in steps if step.step == LAST_CHECK and step.state == states.StepState.DONE
+    ]
+    again = len(asked) < len(checked) or move.status == states.Move.ACCEPTED
+    return None if again or not asked else asked[-1]
+
+
+def _prepared(move: objects.Migration, steps: Steps) -> Moment | None:
+    """Give when the destination began to make ready."""
+    step = _preparing(move, steps)
+    return None if step is None else step.started_at
+
+
+def _rolled_back(move: objects.Migration, steps: Steps) -> Moment | None:
+    """Give when the undo at that destination began."""
+    there = _preparing(move, steps)
+    undone = (step for step in steps if there and (step.step, step.host) == (UNDO, there.host))
+    return next((step.started_at for step in undone), None)
+
+
 def _done(name: str) -> Callable[[objects.Migration, Steps], Moment | None]:
     """Make the reader of when a step ended well last."""
 
@@ -110,11 +138,11 @@ def _starts(name: str, steps: Iterable[objects.MigrationStep]) -> Iterator[Momen
 LIVE: Phases = (
     ("accepted", _created),
     ("queued", _checked),
-    ("preparing", _first("pre_live_migration")),
+    ("preparing", _prepared),
     ("running", _first("migrate")),
     ("running (post-copy)", _first("switch_to_post_copy")),
     ("post-migrating", _first("post_live_migration_at_destination")),
-    ("rolling-back", _first("rollback_live_migration_at_destination")),
+    ("rolling-back", _rolled_back),
 )
 
 

@@ -43,11 +43,12 @@ class LiveMigrationTask(base.Task):
         context: Context,
         instance: objects.Instance,
         migration: objects.Migration,
-        zone: str | None = None,
     ) -> None:
-        """Work on a move that moves.begin() has written; `zone` is what was said of zones."""
+        """Work on a move that is accepted; one that hosts have refused already goes on from there.
+
+        `failed_step` and `failed_host` are those of the first refusal.
+        """
         super().__init__()
-        self._zone = zone
         self._deps = deps
         self._context = context
         self._instance = instance
@@ -110,12 +111,12 @@ class LiveMigrationTask(base.Task):
         spec = placement.spec(
             self._deps.conf,
             self._instance,
-            zone=self._zone,
+            zone=move.zone,
             requested_host=move.requested_host,
             ignore_hosts=[move.source],
             **disks,
         )
-        return search.Search(self._deps, self._context, spec)
+        return search.Search(self._deps, self._context, spec, move.reasons)
 
     def _looked(self) -> search.Search:
         """Give the search, begun when it is first needed."""

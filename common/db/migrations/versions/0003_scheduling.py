@@ -1,4 +1,4 @@
-"""Keep aggregates, server groups, scheduler hints, and the reasons of a refused placement.
+"""Keep aggregates, groups, hints, the zone asked for, and the reasons of a refused placement.
 
 An inventory row counts what is allocated of it, and what guests use that are not ours. Follows
 0002.
@@ -57,6 +57,7 @@ def upgrade() -> None:
     for table, names in ADDED.items():
         for name in names:
             op.add_column(table, sa.Column(name, sa.JSON(none_as_null=True), nullable=True))
+    op.add_column("migrations", sa.Column("zone", sa.String(length=255), nullable=True))
     _aggregates()
     _groups()
 

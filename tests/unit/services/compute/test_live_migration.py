@@ -68,6 +68,24 @@ def test_job_that_was_begun_unheard_is_taken_up_again(make):
     assert ["finish"] == stage.peer.calls
 
 
+def test_move_that_was_refused_comes_again(make):
+    """The next attempt is of a later generation; the first one, told again, is left alone."""
+    stage = make()
+    stage.world.plant("host2", "prepare", errors.NoDiskSpace("host2 is full"))
+    first = stage.migration
+    stage.start()
+    stage.over()
+    stage.migration = stage.conductor.row = first.replace(generation=1)
+
+    stage.start()
+    assert states.Move.COMPLETED == stage.over()
+    stage.outgoing.start(context.admin(), stage.server, first)
+
+    assert ["prepare", "undo", "prepare", "finish"] == stage.peer.calls
+    with pytest.raises(errors.WrongState):
+        stage.outgoing.find("m")
+
+
 def test_move_that_takes_too_long_is_aborted(make):
     """The policy's time is over: the guest stays, and the reason says so."""
     stage = make(memory_mb=20_000, completion_timeout=1, on_timeout="abort")

@@ -17,12 +17,13 @@ def move(status: str, ended: float | None = None, **values: object):
     return factories.migration(**given, status=status, **values)
 
 
-def steps(of, *rows: tuple[str, float, float | None]):
-    """Give steps: name, when it began, when it ended or None."""
+def steps(of, *rows: tuple[str, float, float | None], host: str = "host2"):
+    """Give steps of a host: name, when it began, when it ended or None."""
     return [
         factories.step(
             of,
             step=name,
+            host=host,
             started_at=at(began),
             finished_at=None if ended is None else at(ended),
             state="started" if ended is None else "done",
@@ -40,6 +41,13 @@ ARRIVED = (
     ("post_live_migration_at_destination", 16, 16.25),
     ("leave_source", 16.25, 16.5),
 )
+# One destination has refused to make ready.
+REFUSED = (
+    (CHECK, 1, 2),
+    ("pre_live_migration", 2, 2.5),
+    ("rollback_live_migration_at_destination", 2.5, 3),
+)
+AGAIN = tuple((name, began + 3, ended + 3) for name, began, ended in ARRIVED)
 
 
 def test_phases_of_a_move_that_arrived_make_up_the_total():
@@ -99,6 +107,34 @@ def test_last_phase_ends_with_the_move_or_now(status, ended, rows, found):
     one = move(status, ended)
 
     assert found == phases.durations(one, steps(one, *rows), at(8))
+
+
+@pytest.mark.parametrize(
+    ("status", "ended", "rows", "found"),
+    [
+        ("accepted", None, (), {"accepted": 8000, "total": 8000}),
+        ("queued", None, AGAIN[:2], {"accepted": 5000, "queued": 3000, "total": 8000}),
+        (
+            "completed",
+            20,
+            AGAIN,
+            {
+                "accepted": 5000,
+                "queued": 3000,
+                "preparing": 1500,
+                "running": 9500,
+                "post-migrating": 1000,
+                "total": 20000,
+            },
+        ),
+    ],
+)
+def test_phases_after_a_refusal_are_those_of_the_last_host(status, ended, rows, found):
+    """Looking for another host is a part of `accepted`."""
+    shown = move(status, ended)
+    journal = [*steps(shown, *REFUSED), *steps(shown, *rows, host="host3")]
+
+    assert found == phases.durations(shown, journal, at(8))
 
 
 def test_clocks_that_differ_make_no_negative_time():
