@@ -41,6 +41,8 @@ PATIENCE = 10.0  # seconds
 BEGINS = "live_migrate"
 PROGRESS = "move_progress"
 HEARTBEAT = "report"
+SHARED = "progress, for all moves of a host at once"
+BEATS = "heartbeats of all services meanwhile"
 
 
 class Message(NamedTuple):
@@ -101,8 +103,9 @@ def measure(lab: labs.Lab, moves: int = MOVES) -> dict[str, list[Figure]]:
 
 
 def only(heard: list[Message], request: str) -> list[Figure]:
-    """Give the messages of this request alone."""
-    return figures([one for one in heard if one.request == request], 1)
+    """Give the messages of this request alone, and nothing of what belongs to none."""
+    found = figures([one for one in heard if one.request == request], 1)
+    return [one for one in found if one.name not in {SHARED, BEATS}]
 
 
 def _queued(ground: grounds.Ground, first: clouds.Guest, second: clouds.Guest) -> str:
@@ -142,8 +145,8 @@ def figures(heard: list[Message], moves: int) -> list[Figure]:
         *(_figure(method, [count[method] for count in counts]) for method in methods),
         _figure("all but progress", [count.total() for count in counts]),
         _figure("of these asked, not answered", _asked(heard, begun)),
-        Figure("progress, for all moves of a host at once", "messages", [progress / moves]),
-        Figure("heartbeats of all services meanwhile", "messages", [beats / moves]),
+        Figure(SHARED, "messages", [progress / moves]),
+        Figure(BEATS, "messages", [beats / moves]),
     ]
 
 

@@ -55,3 +55,16 @@ def test_what_is_not_ours_is_left_out():
         tap.hear(body)
 
     assert [] == tap.heard
+
+
+def test_one_move_is_told_from_others():
+    """What belongs to no move is left out with the other moves."""
+    tap = messages.Tap()
+    call(tap, "live_migrate", "req-1", "a")
+    call(tap, "live_migrate", "req-2", "b")
+    tap.hear(published(method="move_progress", _context_request_id="req-3"))
+
+    found = {one.name: one.values for one in messages.only(tap.heard, "req-2")}
+
+    assert {"live_migrate", "all but progress", "of these asked, not answered"} == set(found)
+    assert [2.0] == found["all but progress"]
