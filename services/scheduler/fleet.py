@@ -18,6 +18,7 @@ from services.scheduler.filters import wishes
 if TYPE_CHECKING:
     from collections.abc import Collection
     from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from oslo_config.cfg import ConfigOpts
 
@@ -94,7 +95,7 @@ class Fleet:
         """Judge the hosts of late claims, as if those were given back already."""
         hosts = set(request.late) - set(without) - set(request.tried)
         rooms = [
-            room._replace(amounts=claims.given_back(room.amounts, request.late[room.name]))
+            _given_back(room, request.late[room.name])
             for room in (self.rooms(tx, hosts, request) if hosts else ())
             if wishes.wanted(room, request)
         ]
@@ -143,6 +144,15 @@ def judge(chosen: Iterable[filters.Named], rooms: Iterable[Room], request: Reque
         else:
             found.refused[room.name] = reasons.one(*refusal)
     return found
+
+
+def _given_back(room: Room, claim: Mapping[str, int]) -> Room:
+    """Give a host as it is without this claim, and without the server that it is for."""
+    return room._replace(
+        amounts=claims.given_back(room.amounts, claim),
+        instances=max(room.instances - 1, 0),
+        io_ops=max(room.io_ops - 1, 0),
+    )
 
 
 def _of(request: Request) -> candidates.Wanted:
