@@ -136,6 +136,22 @@ class Conductor(interface.Interface):
     ) -> list[objects.Rank]:
         """Rank every host, or the named one, for a live migration; nothing is claimed."""
 
+    @interface.call(since="1.0", timeout=60)
+    def rank_relocation(
+        self,
+        context: Context,
+        server: str,
+        host: str | None,
+        flavor: str | None,
+        *,
+        zone: str | None,
+    ) -> list[objects.Rank]:
+        """Rank every host, or the named one, for a cold migration; nothing is claimed.
+
+        With the id of a flavor it is for a resize to that. What migrate_server
+        refuses at once is refused here, too.
+        """
+
     @interface.call(since="1.0", timeout=60, slow=True)
     def abort_migration(self, context: Context, server: str, migration: str) -> None:
         """Cancel a queued live migration or stop a running one; else raise WrongState."""

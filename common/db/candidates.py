@@ -32,6 +32,15 @@ _S = tables.SERVICES.c
 _G = tables.AGGREGATES.c
 _H = tables.AGGREGATE_HOSTS.c
 
+# Of the hosts that failed so many are named; databases bound how many values a statement has.
+MOST = 500
+_FAILED = (
+    sa.select(_N.host)
+    .where(_N.failed_at >= sa.bindparam("since", type_=_N.failed_at.type), _N.failures > 0)
+    .order_by(_N.failed_at.desc())
+    .limit(MOST)
+)
+
 
 class Wanted(NamedTuple):
     """What the database can tell of a host; None asks nothing."""
@@ -96,6 +105,11 @@ def forget_failures(tx: Tx, host: str) -> None:
         .where(_N.host == host, _N.failures > 0)
         .values(failures=0, failed_at=None)
     )
+
+
+def failed(tx: Tx, since: datetime.datetime) -> list[str]:
+    """Name the hosts at which something has failed since then, the last MOST of them."""
+    return [name for (name,) in tx.tuples(_FAILED, {"since": since})]
 
 
 class _Shape(NamedTuple):

@@ -121,7 +121,7 @@ class Room(NamedTuple):
     disk_available_least: int | None = None  # GiB, measured; None was never reported
     storage: str = ""  # the same for hosts that keep their guests' disks in one place
     aggregates: tuple[Aggregate, ...] = ()
-    instances: int = 0  # servers that live there
+    instances: int = 0  # servers that live there, and those on their way in
     io_ops: int = 0  # of these, those being built, moved or resized
     failures: int = 0  # builds and moves that failed there lately, since one went well
     facts: str = "{}"  # HostFacts in JSON, read by whoever asks for `kind`

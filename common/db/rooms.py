@@ -29,7 +29,7 @@ _S = tables.SERVICES.c
 _V = tables.SERVERS.c
 _G = tables.AGGREGATES.c
 _H = tables.AGGREGATE_HOSTS.c
-_M = tables.MIGRATIONS.c
+_A = tables.ALLOCATIONS.c
 
 # Work that loads a host's disks or its network.
 HEAVY = sorted(
@@ -42,9 +42,6 @@ HEAVY = sorted(
         states.Task.RESIZE_REVERTING,
     }
 )
-# A move that waits for a person to confirm it is no work.
-UNDER_WAY = sorted(frozenset(states.Move) - states.TERMINAL - {states.Move.FINISHED})
-
 # Names in one statement; databases bound how many values it may have.
 AT_ONCE = 500
 
@@ -95,11 +92,17 @@ LIVING = Pair.of(
     .group_by(_V.host),
     _V.host,
 )
+# Those that are built or moved and hold room on a host on which they do not live.
 COMING = Pair.of(
-    sa.select(_M.destination, sa.func.count())
-    .where(_M.destination.is_not(None), _M.status.in_(UNDER_WAY))
-    .group_by(_M.destination),
-    _M.destination,
+    sa.select(_A.host, sa.func.count())
+    .join(tables.SERVERS, _V.uuid == _A.consumer)
+    .where(
+        _V.task_state.in_(HEAVY),
+        sa.or_(_V.host.is_(None), _V.host != _A.host),
+        _A["class"] == claims.VCPU,
+    )
+    .group_by(_A.host),
+    _A.host,
 )
 
 
@@ -200,10 +203,9 @@ def _aggregates(tx: Tx, names: list[str] | None) -> _Aggregates:
 
 
 def _busy(tx: Tx, names: list[str] | None) -> dict[str, tuple[int, int]]:
-    """Give {host: (servers, those, and those coming, that are heavy work)}."""
-    coming = {name: int(number) for name, number in COMING.run(tx, names)}
-    found = {
-        name: (int(number), int(work) + coming.pop(name, 0))
-        for name, number, work in LIVING.run(tx, names)
-    }
-    return found | {name: (0, number) for name, number in coming.items()}
+    """Give {host: (servers there and on their way in, those of them that are heavy work)}."""
+    found = {name: (int(number), int(work)) for name, number, work in LIVING.run(tx, names)}
+    for name, number in COMING.run(tx, names):
+        living, work = found.get(name, (0, 0))
+        found[name] = living + int(number), work + int(number)
+    return found

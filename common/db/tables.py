@@ -71,7 +71,7 @@ COMPUTE_NODES = Table(
     Column("usage", Stored),
     Column("storage", _UUID, nullable=False, server_default="", index=True),
     Column("failures", Integer, nullable=False, server_default="0"),
-    Column("failed_at", Moment),
+    Column("failed_at", Moment, index=True),
     Column("updated_at", Moment),
 )
 

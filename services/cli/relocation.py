@@ -6,6 +6,7 @@ import argparse
 
 from services.cli import api
 from services.cli import command
+from services.cli import explain
 from services.cli import failures
 from services.cli import find
 from services.cli import moves
@@ -50,7 +51,9 @@ class Migrate(command.Show):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> command.Shown:
-        """Order the move; with --wait, see it end."""
+        """Order the move; with --wait, see it end; with --dry-run, only rank the hosts."""
+        if parsed_args.dry_run:
+            return _rank(self, parsed_args, kind="cold")
         body = {"host": parsed_args.host, CONFIRM: not parsed_args.keep}
         return _begin(self, parsed_args, "migrate", body, keep=parsed_args.keep)
 
@@ -71,8 +74,10 @@ class Resize(command.Show):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> command.Shown:
-        """Order the resize; with --wait, see it end."""
+        """Order the resize; with --wait, see it end; with --dry-run, only rank the hosts."""
         flavor = find.flavor(self.client, parsed_args.flavor)
+        if parsed_args.dry_run:
+            return _rank(self, parsed_args, kind="resize", flavor=flavor["id"])
         body = {"flavorRef": flavor["id"], HOST: parsed_args.host, CONFIRM: parsed_args.confirm}
         return _begin(self, parsed_args, "resize", body, keep=not parsed_args.confirm)
 
@@ -123,6 +128,15 @@ def _add_copy(parser: argparse.ArgumentParser) -> None:
         "--bandwidth", type=int, default=0, metavar="MIB", help="copy at most so many MiB a second"
     )
     parser.add_argument("--wait", action="store_true", help="watch it, and fail unless it arrives")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="only rank the hosts that it could go to"
+    )
+
+
+def _rank(asked: command.Show, chosen: argparse.Namespace, **kind: str) -> command.Shown:
+    server = find.server(asked.client, chosen.server)
+    path = f"/servers/{server['id']}/whimbrel-ranking"
+    return explain.ranking(asked.client.get(path, host=chosen.host, zone=chosen.zone, **kind))
 
 
 def _which(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from common.db import servers
 from services.conductor import building
 from services.conductor import placement
+from services.conductor.cold import begin
+from services.conductor.cold import place
 
 if TYPE_CHECKING:
     from common import objects
@@ -45,4 +47,19 @@ def move(
         ignore_hosts=[instance.host] if instance.host else [],
         **disks,
     )
+    return deps.scheduler.rank(context, spec)
+
+
+def relocation(
+    deps: Deps,
+    context: Context,
+    server: str,
+    host: str | None,
+    flavor: str | None,
+    zone: str | None,
+) -> list[objects.Rank]:
+    """Rank the hosts for a cold migration or resize that is only thought of."""
+    with deps.database.read() as tx:
+        instance, kind, wanted = begin.check(deps, tx, server, host, flavor)
+    spec = place.wanted(deps.conf, instance, kind, wanted, host=host, zone=zone)
     return deps.scheduler.rank(context, spec)

@@ -18,6 +18,7 @@ from services.scheduler.filters import wishes
 if TYPE_CHECKING:
     from collections.abc import Collection
     from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from oslo_config.cfg import ConfigOpts
 
@@ -76,25 +77,45 @@ class Fleet:
     def look(self, tx: Tx, request: Request, without: Collection[str] = ()) -> Found:
         """Give those of the best hosts that will do; wider looks follow until there is one."""
         wanted = filters.narrow(self._filters, _of(request), request).without(without)
+        beside = self._beside(tx, wanted, request)
         found = self._late(tx, request, without)
         seen: set[str] = set(found.refused)
         first = self._conf.scheduler.window
         for limit in (first, first * WIDER, None):
             names = candidates.best(tx, wanted, self._orders, limit)
-            names += _friends(tx, wanted, self._orders, request)
+            every = limit is None or len(names) < limit
+            for other in () if every else beside:
+                names += candidates.best(tx, other, self._orders, limit)
             new = set(names) - seen - request.late.keys()
             judged = judge(self._filters, self.rooms(tx, new, request), request)
             found = Found(found.fit + judged.fit, {**found.refused, **judged.refused})
-            if found.fit or (limit is not None and len(names) < limit):
+            if found.fit or every:
                 return found
             seen |= new
         return found
+
+    def _beside(
+        self, tx: Tx, wanted: candidates.Wanted, request: Request
+    ) -> list[candidates.Wanted]:
+        """Ask for those, too, that a weigher may prefer however little is free there.
+
+        They are the friends of a group that would like to be together; and what is
+        left without the others of one that would like to be apart, and without the
+        hosts that failed.
+        """
+        members = request.group.members if request.group is not None else {}
+        policy = request.group.policy if request.group is not None else None
+        disliked = set(members) if policy == states.Affinity.SOFT_APART else set()
+        if self._conf.scheduler.failure_weight_multiplier:
+            disliked |= set(candidates.failed(tx, self._remembered()))
+        friends = [wanted.among(members)] if policy == states.Affinity.SOFT_TOGETHER else []
+        return friends + ([wanted.without(disliked)] if disliked else [])
 
     def _late(self, tx: Tx, request: Request, without: Collection[str]) -> Found:
         """Judge the hosts of late claims, as if those were given back already."""
         hosts = set(request.late) - set(without) - set(request.tried)
         rooms = [
-            room._replace(amounts=claims.given_back(room.amounts, request.late[room.name]))
+            _given_back(room, request.late[room.name])
             for room in (self.rooms(tx, hosts, request) if hosts else ())
             if wishes.wanted(room, request)
         ]
@@ -104,16 +125,19 @@ class Fleet:
         self, tx: Tx, names: Collection[str] | None, request: Request | None = None
     ) -> list[Room]:
         """Read these hosts, or all; a request that asks nothing of hypervisors reads less."""
-        now = self._clock.now()
-        memory = datetime.timedelta(seconds=self._conf.scheduler.failure_memory)
         return rooms.read(
             tx,
-            now,
+            self._clock.now(),
             self._conf.service.down_after,
             names,
-            failed_since=now - memory,
+            failed_since=self._remembered(),
             facts=self._facts or request is None or bool(request.extra_specs or request.image),
         )
+
+    def _remembered(self) -> datetime.datetime:
+        """Give since when failures count."""
+        memory = datetime.timedelta(seconds=self._conf.scheduler.failure_memory)
+        return self._clock.now() - memory
 
     def why(self, tx: Tx, request: Request, tried: reasons.Reasons) -> reasons.Reasons:
         """Say of every host in question why it will not do; what is known already comes first."""
@@ -145,16 +169,15 @@ def judge(chosen: Iterable[filters.Named], rooms: Iterable[Room], request: Reque
     return found
 
 
+def _given_back(room: Room, claim: Mapping[str, int]) -> Room:
+    """Give a host as it is without this claim, and without the server that it is for."""
+    return room._replace(
+        amounts=claims.given_back(room.amounts, claim),
+        instances=max(room.instances - 1, 0),
+        io_ops=max(room.io_ops - 1, 0),
+    )
+
+
 def _of(request: Request) -> candidates.Wanted:
     only = None if request.requested_host is None else frozenset({request.requested_host})
     return candidates.Wanted(only=only, never=request.ignored)
-
-
-def _friends(
-    tx: Tx, wanted: candidates.Wanted, orders: list[candidates.Order], request: Request
-) -> list[str]:
-    """Name the hosts that a wish to be together prefers, however little is free there."""
-    group = request.group
-    if group is None or group.policy != states.Affinity.SOFT_TOGETHER:
-        return []
-    return candidates.best(tx, wanted.among(group.members), orders, None)

@@ -89,21 +89,18 @@ class Manager(scheduler.Scheduler):
     def explain(self, context: Context, spec: objects.RequestSpec) -> list[objects.CheckResult]:
         """Ask every filter about every host that is in question; none is claimed."""
         del context
-        request, found = self._all(spec)
-        if request.requested_host is not None and not found:
-            unknown = errors.HostUnsuitable(f"{request.requested_host}: {fleet.UNKNOWN}")
-            return [checks.failed(fleet.KNOWN, request.requested_host, unknown)]
+        request, found, never = self._all(spec)
         return [
-            answer for room in found for answer in filters.explain(self._filters, room, request)
-        ]
+            checks.failed(by, host, errors.HostUnsuitable(f"{host}: {why}"))
+            for host, (by, why) in never.items()
+        ] + [answer for room in found for answer in filters.explain(self._filters, room, request)]
 
     def rank(self, context: Context, spec: objects.RequestSpec) -> list[objects.Rank]:
         """Give every host in question with its points, best first, or who refuses it."""
         del context
-        request, rooms = self._all(spec)
+        request, rooms, never = self._all(spec)
         found = fleet.judge(self._filters, rooms, request)
-        if request.requested_host is not None and not rooms:
-            found.refused[request.requested_host] = reasons.one(fleet.KNOWN, fleet.UNKNOWN)
+        found.refused.update({host: reasons.one(*why) for host, why in never.items()})
         ranked = weighers.rank(self._weighers, found.fit, request, self._chance)
         return [
             objects.Rank(host=one.host.name, score=one.score, scores=one.scores) for one in ranked
@@ -112,12 +109,20 @@ class Manager(scheduler.Scheduler):
             for host, refusals in sorted(found.refused.items())
         ]
 
-    def _all(self, spec: objects.RequestSpec) -> tuple[Request, list[Room]]:
+    def _all(
+        self, spec: objects.RequestSpec
+    ) -> tuple[Request, list[Room], dict[str, tuple[str, str]]]:
+        """Give the hosts in question, and the one that is named if it cannot be in question."""
         with self._database.read() as tx:
             request = self._fleet.read(tx, spec)
             named = request.requested_host
             rooms = self._fleet.rooms(tx, None if named is None else [named])
-        return request, [room for room in rooms if wishes.wanted(room, request)]
+        found = [room for room in rooms if wishes.wanted(room, request)]
+        never: dict[str, tuple[str, str]] = {}
+        if named is not None and not found:
+            own = (fleet.ELSEWHERE, fleet.OWN)
+            never[named] = own if rooms else (fleet.KNOWN, fleet.UNKNOWN)
+        return request, found, never
 
     def _claim_best(
         self,

@@ -112,3 +112,32 @@ def test_a_build_that_no_host_takes_is_explained(whimbrel, services):
     ]
     assert "needs 99999 MB" in explained[0]["Reason"]
     whimbrel("server", "delete", "heron", "--wait")
+
+
+@pytest.mark.parametrize(
+    ("words", "ranked"),
+    [
+        (("create", "new", "--flavor", "tiny", "--image", "guest"), {"host1", "host2"}),
+        (("live-migrate", "tern"), {"host2"}),
+        (("migrate", "tern"), {"host2"}),
+        (("resize", "tern", "--flavor", "small"), {"host2"}),
+    ],
+    ids=lambda words: words[0] if isinstance(words, tuple) else "",
+)
+def test_a_dry_run_ranks_and_does_nothing(whimbrel, server, words, ranked):
+    before = whimbrel("migration", "list", "-f", "json").json
+
+    found = whimbrel("server", *words, "--dry-run", "-f", "json").json
+
+    assert ranked == found.keys()
+    assert not any(points.startswith("refused") for points in found.values())
+    assert before == whimbrel("migration", "list", "-f", "json").json
+    assert ["tern"] == [row["Name"] for row in whimbrel("server", "list", "-f", "json").json]
+
+
+def test_a_dry_run_to_the_servers_own_host_says_so(whimbrel, server):
+    live = whimbrel("server", "live-migrate", "tern", "--host", "host1", "--dry-run", "-f", "json")
+    cold = whimbrel("server", "migrate", "tern", "--host", "host1", "--dry-run")
+
+    assert {"host1": "refused: ignored: it is the server's own host"} == live.json
+    assert "is on host1 already" in cold.err

@@ -16,7 +16,6 @@ from services.api.schemas import relocation as bodies
 
 if TYPE_CHECKING:
     from common import objects
-    from common.db.engine import Tx
     from services.api.calls import Call
 
 # Below it the value of `migrate` is not looked at, as in Nova.
@@ -32,11 +31,7 @@ def migrate(call: Call, server_id: str, wanted: object) -> route.Reply:
 
 def resize(call: Call, server_id: str, wanted: dict[str, Any]) -> route.Reply:
     """Give a server another flavor; Location tells which migration was begun."""
-    with call.parts.database.read() as tx:
-        server = find.server(call, tx, server_id)
-        flavor = _flavor(tx, str(wanted["flavorRef"]))
-    if server.image is not None:
-        create.fits(flavor, server.image)
+    flavor = to(call, server_id, "resize.flavorRef", str(wanted["flavorRef"]))
     return _begin(call, server_id, flavor.id, wanted)
 
 
@@ -51,11 +46,17 @@ def revert(call: Call, server_id: str, _wanted: object) -> None:
     call.parts.conductor.revert_resize(call.context, server_id)
 
 
-def _flavor(tx: Tx, key: str) -> objects.Flavor:
-    try:
-        return flavors.get(tx, key)
-    except errors.FlavorNotFound as unknown:
-        raise errors.Invalid(f"resize.flavorRef: {unknown}") from unknown
+def to(call: Call, server_id: str, where: str, key: str) -> objects.Flavor:
+    """Give the flavor of this id that the server may get; Invalid names where it was asked for."""
+    with call.parts.database.read() as tx:
+        server = find.server(call, tx, server_id)
+        try:
+            flavor = flavors.get(tx, key)
+        except errors.FlavorNotFound as unknown:
+            raise errors.Invalid(f"{where}: {unknown}") from unknown
+    if server.image is not None:
+        create.fits(flavor, server.image)
+    return flavor
 
 
 def _begin(call: Call, server_id: str, flavor: str | None, given: dict[str, Any]) -> route.Reply:

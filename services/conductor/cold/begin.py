@@ -47,11 +47,8 @@ def begin(  # noqa: PLR0913 - one request
     zone: str | None = None,
 ) -> tuple[objects.Instance, objects.Migration]:
     """Take the server for a cold move: task, row and the source's claim, all at once."""
-    kind = states.Kind.COLD if flavor is None else states.Kind.RESIZE
     with deps.database.write() as tx:
-        before = servers.get(tx, server)
-        wanted = before.flavor if flavor is None else flavors.get(tx, flavor)
-        _check(deps, tx, before, kind, wanted, host)
+        before, kind, wanted = check(deps, tx, server, host, flavor)
         instance = servers.change(
             tx,
             server,
@@ -81,6 +78,17 @@ def begin(  # noqa: PLR0913 - one request
         wanted.name,
     )
     return instance, migration
+
+
+def check(
+    deps: Deps, tx: Tx, server: str, host: str | None, flavor: str | None
+) -> tuple[objects.Instance, states.Kind, objects.Flavor]:
+    """Give the server, the kind of move and the flavor; refuse at once what no host can change."""
+    instance = servers.get(tx, server)
+    kind = states.Kind.COLD if flavor is None else states.Kind.RESIZE
+    wanted = instance.flavor if flavor is None else flavors.get(tx, flavor)
+    _check(deps, tx, instance, kind, wanted, host)
+    return instance, kind, wanted
 
 
 def confirm(deps: Deps, context: Context, server: str) -> None:

@@ -19,6 +19,8 @@ from services.conductor.cold import entering
 from services.conductor.cold import steps
 
 if TYPE_CHECKING:
+    from oslo_config.cfg import ConfigOpts
+
     from common import objects
     from common.context import Context
     from services.conductor.deps import Deps
@@ -74,20 +76,38 @@ def _search(
     cold: objects.ColdMove,
 ) -> search.Search:
     """Say what is wanted of a host, and which have refused already."""
-    spec = placement.spec(
+    spec = wanted(
         deps.conf,
-        instance.replace(flavor=cold.new_flavor),
+        instance,
+        states.Kind(migration.type),
+        cold.new_flavor,
+        host=migration.requested_host,
         zone=cold.zone,
-        requested_host=migration.requested_host,
-        ignore_hosts=_unwanted(deps, migration),
     )
     return search.Search(deps, context, spec, migration.reasons, cold.alternates)
 
 
-def _unwanted(deps: Deps, migration: objects.Migration) -> list[str]:
-    """A migration leaves its host; a resize may stay where that is allowed."""
-    stays = migration.type == states.Kind.RESIZE and deps.conf.conductor.allow_resize_to_same_host
-    return [] if stays else [migration.source]
+def wanted(
+    conf: ConfigOpts,
+    instance: objects.Instance,
+    kind: states.Kind,
+    flavor: objects.Flavor,
+    *,
+    host: str | None,
+    zone: str | None,
+) -> objects.RequestSpec:
+    """Ask for a host for a cold move; a migration leaves its host, a resize may be allowed to stay.
+
+    While the move goes on the server is recorded at its source.
+    """
+    stays = kind == states.Kind.RESIZE and conf.conductor.allow_resize_to_same_host
+    return placement.spec(
+        conf,
+        instance.replace(flavor=flavor),
+        zone=zone,
+        requested_host=host,
+        ignore_hosts=[] if stays else [instance.host],
+    )
 
 
 def _settle_on(deps: Deps, migration: objects.Migration, host: str, cold: objects.ColdMove) -> None:

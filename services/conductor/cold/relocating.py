@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rpc import conductor
+from services.conductor import ranking
 from services.conductor.cold import advance
 from services.conductor.cold import begin as cold
 from services.conductor.cold import place
@@ -50,6 +51,18 @@ class Relocating(conductor.Conductor):
         else:
             self._deps.pool.submit(self._place_cold_quietly, migration)
         return migration
+
+    def rank_relocation(
+        self,
+        context: Context,
+        server: str,
+        host: str | None,
+        flavor: str | None,
+        *,
+        zone: str | None,
+    ) -> list[objects.Rank]:
+        """Rank the hosts for a cold migration or resize."""
+        return ranking.relocation(self._deps, context, server, host, flavor, zone)
 
     def confirm_resize(self, context: Context, server: str) -> None:
         """Begin to remove what was kept."""

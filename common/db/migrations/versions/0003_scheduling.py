@@ -54,6 +54,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_compute_nodes_storage"), "compute_nodes", ["storage"])
     op.add_column("compute_nodes", sa.Column("failed_at", columns.Moment(), nullable=True))
+    op.create_index(op.f("ix_compute_nodes_failed_at"), "compute_nodes", ["failed_at"])
     for table, names in ADDED.items():
         for name in names:
             op.add_column(table, sa.Column(name, sa.JSON(none_as_null=True), nullable=True))

@@ -1,5 +1,7 @@
 """Why hosts were refused, and the ranking of a dry run."""
 
+import pytest
+
 UUID = "0d3f6c5e-5a3c-4d1b-9d62-0a4f3a6c1f11"
 RAM = {"filter": "RamFilter", "reason": "needs 4096 MB, 3211 MB free of 8192"}
 BRIDGE = {"filter": "bridge_missing", "reason": "br-tenant is missing"}
@@ -62,3 +64,37 @@ def test_a_dry_run_ranks_hosts_and_moves_nothing(api, whimbrel, server):
     assert 0 == typed.status, typed.err
     assert ["host3", "1.500 (ram 1.000, cpu 0.500)"] in rows(typed)
     assert ["host2", f"refused: RamFilter: {RAM['reason']}"] in rows(typed)
+
+
+@pytest.mark.parametrize(
+    ("words", "query"),
+    [
+        (("migrate", "tern", "--host", "host2"), "kind=cold&host=host2"),
+        (("migrate", "tern", "--zone", "any"), "kind=cold&zone=any"),
+        (("resize", "tern", "--flavor", "large"), "kind=resize&flavor=f-2"),
+    ],
+)
+def test_a_cold_move_is_ranked_and_not_ordered(api, whimbrel, server, words, query):
+    path = f"/servers/{server['id']}/whimbrel-ranking"
+    api.answer("GET", "/servers/detail", {"servers": [server]})
+    api.answer("GET", "/flavors/detail", {"flavors": [{"id": "f-2", "name": "large"}]})
+    api.answer("GET", path, RANKING)
+
+    typed = whimbrel("server", *words, "--dry-run")
+
+    assert 0 == typed.status, typed.err
+    assert ["host2", f"refused: RamFilter: {RAM['reason']}"] in rows(typed)
+    (asked,) = [one for one in api.asked if one.path == path]
+    assert sorted(query.split("&")) == sorted(asked.query.split("&"))
+    assert [] == api.of("POST")
+
+
+def test_a_server_is_ranked_and_not_created(api, whimbrel):
+    api.answer("GET", "/flavors/detail", {"flavors": [{"id": "f-1", "name": "tiny"}]})
+    api.answer("GET", "/images", {"images": [{"id": "i-1", "name": "guest"}]})
+    api.answer("POST", "/whimbrel/ranking", RANKING)
+
+    typed = whimbrel("server", "create", "x", "--flavor", "tiny", "--image", "guest", "--dry-run")
+
+    assert ["host3", "1.500 (ram 1.000, cpu 0.500)"] in rows(typed)
+    assert ["/whimbrel/ranking"] == [one.path for one in api.of("POST")]
