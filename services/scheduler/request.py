@@ -47,6 +47,12 @@ class Request(NamedTuple):
     max_io_ops: int = 8
     max_instances: int = 500
 
+    @property
+    def pool(self) -> str | None:
+        """Give the place whose hosts come before all others: disks that are there may stay."""
+        prefers = self.local_disk and self.disk_storage and self.requested_host is None
+        return self.disk_storage if prefers else None
+
 
 def read(tx: Tx, spec: objects.RequestSpec, conf: ConfigOpts, now: datetime.datetime) -> Request:
     """Take out of the specification what a host is measured by, and look up its hints."""
