@@ -62,7 +62,7 @@ def read(tx: Tx, spec: objects.RequestSpec, conf: ConfigOpts, now: datetime.date
     same = affinity.living(tx, hints.get("same_host", []))
     return Request(
         consumer=spec.consumer,
-        amounts=claims.amounts(spec.flavor),
+        amounts=claims.amounts(spec.flavor, spec.image),
         zone=spec.availability_zone,
         requested_host=spec.requested_host,
         ignored=frozenset(spec.ignore_hosts),
