@@ -51,6 +51,7 @@ class Wanted(NamedTuple):
     free: Mapping[str, int] = {}  # resource class: what must be free of it
     only: frozenset[str] | None = None
     never: frozenset[str] = frozenset()
+    storage: str | None = None  # the id of the place where it keeps its guests' disks
 
     def among(self, names: Collection[str] | None) -> Wanted:
         """Ask for these hosts only, if any are named."""
@@ -82,6 +83,7 @@ def best(tx: Tx, wanted: Wanted, orders: Sequence[Order], limit: int | None) -> 
         "only": sorted(wanted.only or ()),
         "never": sorted(wanted.never),
         "limit": limit,
+        "storage": wanted.storage,
         **{f"need_{kind}": need for kind, need in wanted.free.items()},
     }
     found = tx.tuples(_statement(_Shape.of(wanted, chosen, limit)), values)
@@ -123,6 +125,7 @@ class _Shape(NamedTuple):
     kinds: tuple[str, ...]
     orders: tuple[Order, ...]
     limited: bool
+    storage: bool
 
     @classmethod
     def of(cls, wanted: Wanted, orders: Sequence[Order], limit: int | None) -> _Shape:
@@ -136,6 +139,7 @@ class _Shape(NamedTuple):
             kinds=tuple(wanted.free),
             orders=tuple(orders),
             limited=limit is not None,
+            storage=wanted.storage is not None,
         )
 
 
@@ -174,6 +178,9 @@ def _named(query: sa.Select[Any], host: sa.ColumnElement[str], shape: _Shape) ->
         query = query.where(host.in_(sa.bindparam("only", expanding=True)))
     if shape.never:
         query = query.where(host.not_in(sa.bindparam("never", expanding=True)))
+    if shape.storage:
+        place = sa.bindparam("storage", type_=sa.String)
+        query = query.where(host.in_(sa.select(_N.host).where(_N.storage == place)))
     if not shape.zone:
         return query
     zone = sa.bindparam("zone", type_=sa.String)

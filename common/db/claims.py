@@ -35,6 +35,8 @@ VCPU = "VCPU"
 MEMORY_MB = "MEMORY_MB"
 DISK_GB = "DISK_GB"
 
+GIB = 1 << 30
+
 SHORT = {
     VCPU: "needs {need} vCPUs, {free} free of {capacity}",
     MEMORY_MB: "needs {need} MB, {free} MB free of {capacity}",
@@ -110,9 +112,13 @@ class Amount(NamedTuple):
         return self.capacity - self.foreign - self.used
 
 
-def amounts(flavor: objects.Flavor) -> dict[str, int]:
-    """Give what a server of this flavor takes: cores, MiB, and GiB rounded up."""
-    disk = flavor.root_gb + flavor.ephemeral_gb + math.ceil(flavor.swap_mb / 1024)
+def amounts(flavor: objects.Flavor, image: objects.Image | None = None) -> dict[str, int]:
+    """Give what a server of this flavor and image takes: cores, MiB, and GiB rounded up.
+
+    Without a size of its flavor the root disk is as large as the image.
+    """
+    root = flavor.root_gb or _virtual_gb(image)
+    disk = root + flavor.ephemeral_gb + math.ceil(flavor.swap_mb / 1024)
     return {VCPU: flavor.vcpus, MEMORY_MB: flavor.memory_mb, DISK_GB: disk}
 
 
@@ -293,6 +299,11 @@ def _fits(host: str, room: Mapping[str, Amount], amounts: Mapping[str, int]) -> 
         refusals.append(f"it is {too_much(over)}")
     if refusals:
         raise errors.NoRoom(f"{host}: {'; '.join(refusals)}", host=host)
+
+
+def _virtual_gb(image: objects.Image | None) -> int:
+    """Give how large the image's disk is: a qcow2's least disk is that, and it takes less."""
+    return 0 if image is None else max(image.min_disk, math.ceil(image.size / GIB))
 
 
 def _home(tx: Tx, consumer: str) -> str:

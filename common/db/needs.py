@@ -57,6 +57,21 @@ class Sizes(dict[str, Size]):
         return self[flavor]
 
 
+class _Shares(dict[tuple[str, str | None], dict[str, int]]):
+    """What servers take, by flavor and image as the database keeps them; each is read once."""
+
+    def __missing__(self, key: tuple[str, str | None]) -> dict[str, int]:
+        """Read a flavor and an image."""
+        flavor, image = (
+            None if text is None else base.Value.obj_from_primitive(json.loads(text))
+            for text in key
+        )
+        self[key] = claims.amounts(
+            cast("objects.Flavor", flavor), cast("objects.Image | None", image)
+        )
+        return self[key]
+
+
 class Need(NamedTuple):
     """What a consumer needs of a host, and holds there instead; {} is nothing."""
 
@@ -117,15 +132,16 @@ def _held(tx: Tx, names: list[str], consumer: str | None) -> dict[tuple[str, str
 
 def _placed(tx: Tx, names: list[str], consumer: str | None) -> Iterator[_Wanted]:
     """Give what servers need that have no move."""
-    # As text: there are thousands of servers, and few flavors to read.
-    query = sa.select(_V.uuid, _V.name, _V.host, sa.cast(_V.flavor, sa.Text)).where(
+    # As text: there are thousands of servers, and few flavors and images to read.
+    what = (sa.cast(_V.flavor, sa.Text), sa.cast(_V.image, sa.Text))
+    query = sa.select(_V.uuid, _V.name, _V.host, *what).where(
         _V.host.in_(names), _V.vm_state.in_(sorted(STANDING)), sa.not_(leftovers.moves())
     )
     if consumer is not None:
         query = query.where(_V.uuid == consumer)
-    sizes = Sizes()
-    for uuid, name, host, flavor in tx.tuples(query):
-        yield _Wanted(uuid, host, f"server {uuid} ({name})", sizes[flavor].amounts)
+    shares = _Shares()
+    for uuid, name, host, *key in tx.tuples(query):
+        yield _Wanted(uuid, host, f"server {uuid} ({name})", shares[key[0], key[1]])
 
 
 def _moving(tx: Tx, names: list[str], consumer: str | None) -> Iterator[_Wanted]:
@@ -133,7 +149,7 @@ def _moving(tx: Tx, names: list[str], consumer: str | None) -> Iterator[_Wanted]
     query = (
         sa.select(
             _M.uuid, _M.status, _M.source, _M.destination, _M.cold, _V.uuid.label("server"),
-            _V.name, _V.flavor,
+            _V.name, _V.flavor, _V.image,
         )
         .join(tables.SERVERS, _V.uuid == _M.instance_uuid)
         .where(
@@ -156,7 +172,7 @@ def _ends(row: dict[str, Any]) -> Iterator[_Wanted]:
     old = row["flavor"] if cold is None else cold.old_flavor
     new = row["flavor"] if cold is None else cold.new_flavor
     leaving = f"migration {row['uuid']} of {server}"
-    yield _Wanted(row["uuid"], row["source"], leaving, claims.amounts(old))
+    yield _Wanted(row["uuid"], row["source"], leaving, claims.amounts(old, row["image"]))
     if row["destination"] is not None and row["status"] in BOUND:
         coming = f"{server}, which moves there"
-        yield _Wanted(row["server"], row["destination"], coming, claims.amounts(new))
+        yield _Wanted(row["server"], row["destination"], coming, claims.amounts(new, row["image"]))

@@ -92,7 +92,7 @@ class Search:
             tx,
             host,
             self._spec.consumer,
-            claims.amounts(self._spec.flavor),
+            claims.amounts(self._spec.flavor, self._spec.image),
             [
                 lambda tx, host: groups.guard(tx, server, host),
                 lambda tx, host: zones.guard(tx, zone, host),

@@ -75,10 +75,21 @@ class Fleet:
         return requests.read(tx, spec, self._conf, self._clock.now())
 
     def look(self, tx: Tx, request: Request, without: Collection[str] = ()) -> Found:
-        """Give those of the best hosts that will do; wider looks follow until there is one."""
+        """Give those of the best hosts that will do; wider looks follow until there is one.
+
+        Those of the guest's storage pool come first, if its disks may stay there.
+        """
         wanted = filters.narrow(self._filters, _of(request), request).without(without)
-        beside = self._beside(tx, wanted, request)
         found = self._late(tx, request, without)
+        if request.pool is not None and not found.fit:
+            found = self._widen(tx, request, wanted._replace(storage=request.pool), found)
+            if found.fit:
+                return found
+        return self._widen(tx, request, wanted, found)
+
+    def _widen(self, tx: Tx, request: Request, wanted: candidates.Wanted, found: Found) -> Found:
+        """Look at more and more of these hosts until there is one; `found` are judged already."""
+        beside = self._beside(tx, wanted, request)
         seen: set[str] = set(found.refused)
         first = self._conf.scheduler.window
         for limit in (first, first * WIDER, None):

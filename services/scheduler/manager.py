@@ -102,6 +102,8 @@ class Manager(scheduler.Scheduler):
         found = fleet.judge(self._filters, rooms, request)
         found.refused.update({host: reasons.one(*why) for host, why in never.items()})
         ranked = weighers.rank(self._weighers, found.fit, request, self._chance)
+        if request.pool is not None:
+            ranked.sort(key=lambda one: one.host.storage != request.pool)
         return [
             objects.Rank(host=one.host.name, score=one.score, scores=one.scores) for one in ranked
         ] + [

@@ -47,6 +47,12 @@ class Request(NamedTuple):
     max_io_ops: int = 8
     max_instances: int = 500
 
+    @property
+    def pool(self) -> str | None:
+        """Give the place whose hosts come before all others: disks that are there may stay."""
+        prefers = self.local_disk and self.disk_storage and self.requested_host is None
+        return self.disk_storage if prefers else None
+
 
 def read(tx: Tx, spec: objects.RequestSpec, conf: ConfigOpts, now: datetime.datetime) -> Request:
     """Take out of the specification what a host is measured by, and look up its hints."""
@@ -56,7 +62,7 @@ def read(tx: Tx, spec: objects.RequestSpec, conf: ConfigOpts, now: datetime.date
     same = affinity.living(tx, hints.get("same_host", []))
     return Request(
         consumer=spec.consumer,
-        amounts=claims.amounts(spec.flavor),
+        amounts=claims.amounts(spec.flavor, spec.image),
         zone=spec.availability_zone,
         requested_host=spec.requested_host,
         ignored=frozenset(spec.ignore_hosts),

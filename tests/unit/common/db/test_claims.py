@@ -34,6 +34,25 @@ def test_amounts_round_disk_up():
     assert {"VCPU": 2, "MEMORY_MB": 64, "DISK_GB": 5} == claims.amounts(flavor)
 
 
+@pytest.mark.parametrize(
+    ("root", "image", "disk"),
+    [
+        (3, {"size": 9 << 30, "min_disk": 9}, 3),
+        (0, {"size": 1}, 1),
+        (0, {"size": 2 << 30}, 2),
+        (0, {"size": (2 << 30) + 1}, 3),
+        (0, {"size": 1 << 20, "min_disk": 10, "disk_format": "qcow2"}, 10),
+        (0, None, 0),
+    ],
+)
+def test_without_a_root_disk_the_image_says_how_large_it_is(root, image, disk):
+    """Of a qcow2 the store knows its virtual size as the least disk."""
+    flavor = factories.flavor(root_gb=root)
+    found = None if image is None else factories.image(**image)
+
+    assert disk == claims.amounts(flavor, found)["DISK_GB"]
+
+
 def test_capacity_is_what_is_not_reserved_times_the_ratio(database, host):
     with database.read() as tx:
         found = claims.inventory(tx, host)[host]

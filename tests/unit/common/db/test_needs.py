@@ -170,3 +170,18 @@ def test_a_need_that_is_none_any_more_changes_nothing(tx):
 
     assert needs.meet(tx, need) is None
     assert {} == claims.held(tx, UUID)
+
+
+def test_a_flavor_without_a_disk_needs_that_of_the_image(tx):
+    """On both hosts of a move, too."""
+    rootless = factories.flavor(root_gb=0)
+    image = factories.image(size=3 << 30)
+    made = server(tx, flavor=rootless, image=image)
+    share = claims.amounts(rootless, image)
+    claims.claim(tx, "host1", made.uuid, share)
+    before = found(tx)
+    moving = move(tx, type=states.Kind.LIVE, status=MOVE.RUNNING)
+    claims.transfer(tx, "host1", made.uuid, moving.uuid)
+    claims.claim(tx, "host2", made.uuid, share)
+
+    assert ([], [], 3) == (before, found(tx), share[claims.DISK_GB])

@@ -233,6 +233,14 @@ def test_an_over_promised_host_is_passed_over_without_its_filter(database, three
     assert "large" not in chosen
 
 
+def test_a_flavor_without_a_disk_asks_for_that_of_the_image(manager, three):
+    """DiskFilter is not got round by it."""
+    image = factories.image(size=50 << 30)
+
+    with pytest.raises(errors.NoValidHost, match="DiskFilter: needs 50 GB"):
+        select(manager, flavor=factories.flavor(root_gb=0), image=image)
+
+
 def test_an_unknown_filter_stops_the_start(database):
     conf = load.private({"scheduler.enabled_filters": ["colour"]})
 

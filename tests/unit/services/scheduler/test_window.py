@@ -116,3 +116,39 @@ def test_a_host_that_failed_is_better_than_none(fleet):
                 candidates.count_failure(tx, f"host{number}", NOW)
 
     assert "host1" == chosen(fleet)
+
+
+HERE, THERE = "pool-here", "pool-there"
+
+
+@pytest.fixture
+def pools(fleet):
+    """The three hosts with the least memory share a storage, the others another one."""
+    with fleet.write() as tx:
+        for number in range(8):
+            write(tx, number, storage=HERE if number > 4 else THERE)
+    return fleet
+
+
+@pytest.mark.parametrize(
+    ("asked", "best"),
+    [
+        ({"disk_storage": HERE}, "host5"),
+        ({"disk_storage": HERE, "ignore_hosts": ["host5"]}, "host6"),
+        ({"disk_storage": HERE, "ignore_hosts": ["host5", "host6", "host7"]}, "host0"),
+        ({"disk_storage": HERE, "requested_host": "host1"}, "host1"),
+        ({}, "host0"),
+    ],
+)
+def test_hosts_of_the_disks_pool_come_first(pools, asked, best):
+    """However much is free elsewhere; when none of them will do the others are asked."""
+    assert best == chosen(pools, **asked)
+
+
+def test_a_dry_run_lists_the_pool_first(pools):
+    given = {f"scheduler.{key}": one for key, one in FEW.items()}
+    manager = Manager(load.private(given), pools, clock.HeldClock(NOW))
+
+    ranked = manager.rank(context.admin(), factories.spec(disk_storage=HERE))
+
+    assert ["host5", "host6", "host7", "host0"] == [one.host for one in ranked][:4]
