@@ -25,6 +25,7 @@ TICK_MS = 100
 ANSWER = re.compile(rb"boot=(\w+) tick=(\d+) mono_ms=(\d+)")
 NOTED_GAP_MS = 100.0
 NOTED_GAPS = 100
+BUSY = "busy"
 
 
 @dataclass(frozen=True)
@@ -211,8 +212,18 @@ def parse(data: bytes, heard: float) -> Answer | None:
 def ask(address: str, words: str, seconds: float, port: int = PORT) -> str:
     """A guest's answer to one command, such as "write 16" or "dirty 4", or TooLate.
 
-    The command is sent once: it may be lost, but it is never carried out twice.
+    The command is carried out once at most: it may be lost, and is sent again only to a guest
+    that was busy, as one is for a moment after its last answer.
     """
+
+    def answer() -> str | None:
+        told = _ask(address, words, seconds, port)
+        return None if told == BUSY else told
+
+    return waiting.until(answer, seconds, f"the guest at {address} is busy, {words!r} waits")
+
+
+def _ask(address: str, words: str, seconds: float, port: int) -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
         channel.settimeout(seconds)
         try:

@@ -1,5 +1,8 @@
 """The prober's report follows from what was heard, and when."""
 
+import socket
+import threading
+
 import pytest
 
 from deploy.lab import errors
@@ -87,3 +90,24 @@ def test_guest_that_is_not_there_is_too_late():
     """A closed port refuses at once; that is an answer of the machine, not of a guest."""
     with pytest.raises(errors.TooLate, match=r"no answer from 127\.0\.0\.1"):
         probe.ask("127.0.0.1", "probe", 0.2, port=1)
+
+
+def test_busy_guest_is_asked_again():
+    """What it did not begin it is told once more, and no other command is."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as guest:
+        guest.bind(("127.0.0.1", 0))
+        told: list[bytes] = []
+
+        def answer() -> None:
+            for words in (b"busy\n", b"sum=1\n"):
+                heard, asker = guest.recvfrom(64)
+                told.append(heard)
+                guest.sendto(words, asker)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        answered = probe.ask("127.0.0.1", "sum 1", 5, guest.getsockname()[1])
+        thread.join()
+
+    assert "sum=1" == answered
+    assert [b"sum 1"] * 2 == told
