@@ -171,7 +171,7 @@ def begun(openstack: clients.Openstack, services: together.Together, name: str, 
 
 def test_running_move_is_forced_into_post_copy(openstack, server, services):
     """Which is seen in both lists, cannot be aborted any more, and arrives."""
-    made = server("vm", "m1.large")
+    made = server("vm", "m1.huge")
     move = begun(openstack, services, "vm", "running")
     path = f"/servers/{made['id']}/migrations/{move['UUID']}"
     waiting.until(
@@ -191,7 +191,7 @@ def test_running_move_is_forced_into_post_copy(openstack, server, services):
     assert {"running (post-copy)"} == {shown["Status"], listed["Status"]}
     assert "its guest runs at host2" in refused
     waiting.until(
-        lambda: clients.show(services, made["id"])[clients.TASK] is None, "it arrives", seconds=30
+        lambda: clients.show(services, made["id"])[clients.TASK] is None, "it arrives", seconds=90
     )
     assert "host2" == clients.status(services, made["id"], "ACTIVE")[clients.HOST]
 
