@@ -298,7 +298,7 @@ def test_image_with_other_bytes_is_refused(cloud, guest):
 def test_damaged_chunk_is_sent_again(cloud, guest):
     """Bytes that are others at the destination are found by their checksum, and mended."""
     before = summed(guest)
-    move = begin(guest)
+    move = begin(guest, SLOW // 2)
     words = f"printf garbage | dd of={incoming(move)} bs=1M seek=9 conv=notrunc status=none"
     cloud.lab.inside("host2", "sh", "-c", words)
 
