@@ -65,11 +65,14 @@ def hardware(guest: clouds.Guest) -> dict[str, int]:
 def settled(cloud: clouds.Cloud, guest: clouds.Guest, host: str) -> None:
     """Assert that exactly this host knows and runs the guest, and that nothing is anywhere else."""
     (other,) = set(clouds.HOSTS) - {host}
-    left = cloud.lab.inside(other, "ls", "-A", clouds.INSTANCES).split()
+    here, left = (
+        cloud.lab.inside(name, "ls", "-A", clouds.INSTANCES).split() for name in (host, other)
+    )
 
     assert ([host], [host]) == (cloud.running(guest.uuid), cloud.known(guest.uuid))
     assert host == guest.host
     assert not [name for name in left if name.endswith((".kept", ".incoming", guest.uuid))]
+    assert not [name for name in (*here, *left) if name.startswith(".whimbrel-cold-")]
     assert clouds.NOTHING == cloud.allocations(other)
 
 
