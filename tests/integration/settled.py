@@ -11,6 +11,7 @@ from tests import waiting
 from tests.integration import cloud as clouds
 
 PATIENCE = 30
+OVER = "is over-promised"
 SOON = 5  # seconds for what nobody waits for: a cast that removes the file of a check
 
 
@@ -36,7 +37,7 @@ def assert_settled(
         )
     wrong = list(_wrong(cloud, guest, host, shared=shared))
     assert not wrong, "; ".join(wrong)
-    assert [] == cloud.audit()
+    assert [] == _audited(cloud)
     _ticks(guest, since, lambda: cloud.console(host, guest.uuid))
 
 
@@ -60,6 +61,19 @@ def _wrong(cloud: clouds.Cloud, guest: clouds.Guest, host: str, *, shared: bool)
     for what, (wanted, found) in facts.items():
         if wanted != found:
             yield f"{guest.uuid} {what} {found}, wanted {wanted}"
+
+
+def _audited(cloud: clouds.Cloud) -> list[str]:
+    """Give what an audit finds, once every host has told of the room that it has by now."""
+    found: list[str] = []
+
+    def told() -> bool:
+        sentences = cloud.audit()
+        found.extend(one for one in sentences if OVER not in one)
+        return not any(OVER in one for one in sentences)
+
+    waiting.until(told, "no host is over-promised", PATIENCE)
+    return found
 
 
 def _ticks(guest: clouds.Guest, since: probe.Answer | None, console: Callable[[], str]) -> None:
