@@ -307,7 +307,7 @@ class Move:
         while ended.broken:
             self._standing.stand(ended.reason)
             mending.wait()
-            ended = self._try(mending)
+            ended = ARRIVED if mending.arrived() else self._try(mending)
         return ended
 
     def _try(self, mending: recovery.Recovery) -> JobEnd:

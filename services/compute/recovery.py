@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from common import errors
+from common import states
 
 if TYPE_CHECKING:
     from common import objects
@@ -46,6 +47,19 @@ class Recovery:
         self._tries += 1
         while data is not None and not self._reaches(data):
             _sleep(LOOK)
+
+    def arrived(self) -> bool:
+        """Tell whether the guest runs whole at its destination: the link broke behind it.
+
+        Its source cannot know that when the last word of the destination was lost.
+        """
+        try:
+            seen = self._destination.observe_guest(self._context, self._instance)
+        except errors.Error as silence:
+            LOG.info("migration %s: not seen: %s", self._migration.uuid, silence)
+            return False
+        whole = seen.power_state == states.Power.RUNNING and not seen.job
+        return whole and seen.run_token == self._instance.run_token
 
     def begin(self, policy: objects.MigrationPolicy) -> Job[JobEnd]:
         """Have the destination let its dead stream go, and go on over a new one.

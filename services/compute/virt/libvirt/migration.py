@@ -20,6 +20,7 @@ from services.compute.virt.libvirt import disks
 from services.compute.virt.libvirt import events
 from services.compute.virt.libvirt import guests
 from services.compute.virt.libvirt import mirrors
+from services.compute.virt.libvirt import power
 from services.compute.virt.libvirt import progress
 from services.compute.virt.libvirt import records
 from services.compute.virt.libvirt import settings
@@ -168,17 +169,22 @@ class Migration:
         return 0 if pid is None else streams.end(streams.migrating(pid, self._here.ports), pid)
 
     def leave(self, instance: objects.Instance, data: objects.LibvirtLiveMigrateData) -> None:
-        """Remove definition and local disks of a guest that went; Conflict when it runs here."""
+        """Remove definition, local disks and a broken post-copy's half of a guest that went;
+        Conflict when it runs here.
+        """
         uuid = instance.uuid
         opened = self._link.get()
         record = records.read(self._here.instances, LEAVING, data.migration_uuid)
         with trouble.told(f"forget server {uuid}"):
             standing = guests.standing(opened, uuid)
-            if standing is guests.Standing.ACTIVE:
+            half = standing is guests.Standing.ACTIVE and self._state(uuid) == BROKEN
+            if standing is guests.Standing.ACTIVE and not half:
                 raise errors.Conflict(f"server {uuid} runs on {self._here.host}: nothing removed")
             # One that is on its way back here is another move's.
             if record is None or standing is guests.Standing.INCOMING:
                 return
+            if half:
+                power.off(guests.demand(opened, uuid, self._here.host))
             guests.forget(opened, uuid, libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE)
         with trouble.files(f"remove the disks of server {uuid}"):
             if record.paths:

@@ -7,6 +7,7 @@ import pytest
 from common import context
 from common import errors
 from common import objects
+from common import states
 from services.compute import recovery
 from tests import factories
 
@@ -22,7 +23,8 @@ class Stage:
         self.calls: list[object] = []
         self.away = 0  # looks for which the destination is not there
         self.refusal: errors.Error | None = None
-        peer = SimpleNamespace(let_go_live_migration=self.let_go)
+        self.seen: objects.GuestSeen | errors.Error = objects.GuestSeen(host="host2")
+        peer = SimpleNamespace(let_go_live_migration=self.let_go, observe_guest=self.observe)
         deps = SimpleNamespace(
             driver=SimpleNamespace(reaches=self.reaches, recover="recover"),
             threads=SimpleNamespace(
@@ -35,7 +37,7 @@ class Stage:
         self.mending = recovery.Recovery(
             deps,  # type: ignore[arg-type] # of paper
             context.admin(),
-            factories.instance(),
+            factories.instance(run_token="this"),
             factories.migration(destination="host2", data=DATA),
         )
 
@@ -47,6 +49,11 @@ class Stage:
         self.calls.append("let go")
         if self.refusal is not None:
             raise self.refusal
+
+    def observe(self, _context, _instance):
+        if isinstance(self.seen, errors.Error):
+            raise self.seen
+        return self.seen
 
 
 @pytest.fixture
@@ -95,3 +102,27 @@ def test_destination_that_cannot_be_asked_stops_nothing(stage):
     stage.mending.begin(factories.policy())
 
     assert ["let go", "recover"] == stage.calls
+
+
+@pytest.mark.parametrize(
+    ("seen", "arrived"),
+    [
+        ({"power_state": states.Power.RUNNING, "run_token": "this"}, True),
+        ({"power_state": states.Power.RUNNING, "run_token": "this", "job": True}, False),
+        ({"power_state": states.Power.RUNNING, "run_token": "another"}, False),
+        ({"power_state": states.Power.NOSTATE, "run_token": "this"}, False),
+        ({"power_state": None}, False),
+    ],
+)
+def test_guest_that_runs_whole_over_there_has_arrived(stage, seen, arrived):
+    """The link broke behind it; one whose memory still comes, or of another run, has not."""
+    stage.seen = objects.GuestSeen(host="host2", **seen)
+
+    assert arrived == stage.mending.arrived()
+
+
+def test_destination_that_cannot_be_asked_has_nothing(stage):
+    """The move is then tried again as before."""
+    stage.seen = errors.Unavailable("host2 does not answer")
+
+    assert not stage.mending.arrived()
