@@ -22,12 +22,4 @@ OPTIONS = [
         help="The message broker: rabbit://USER:PASSWORD@HOST:PORT[,HOST:PORT...]/VHOST, "
         "or fake:// for all services inside one process.",
     ),
-    cfg.IntOpt(
-        "broker_wait",
-        default=5,
-        min=1,
-        max=600,
-        help="Seconds that a request may wait for a lost broker before it is answered with an "
-        "error. At start a service waits without end, and says so.",
-    ),
 ]
