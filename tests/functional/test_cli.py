@@ -1,13 +1,6 @@
 """The command, as people and scripts run it, against all services in one process."""
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-from typing import NamedTuple
 
 import bcrypt
 import pytest
@@ -15,8 +8,8 @@ import pytest
 from common import errors
 from common import images
 from services import together
+from tests import typed
 
-COMMAND = Path(sys.executable).with_name("whimbrel")
 HOSTS = ("host1", "host2")
 # A guest of m1.tiny is copied at once, one of m1.huge takes long enough to be aborted.
 OPTIONS = {
@@ -25,23 +18,6 @@ OPTIONS = {
     "compute.progress_interval": 0.2,
 }
 USER = {"WHIMBREL_USERNAME": "ada", "WHIMBREL_PASSWORD": "secret"}
-
-
-class Typed(NamedTuple):
-    """How a command ended."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """What it printed, as a script reads it; its failure is the test's."""
-        assert 0 == self.status, self.err
-        return json.loads(self.out)
-
-
-Whimbrel = Callable[..., Typed]
 
 
 @pytest.fixture(scope="module")
@@ -59,17 +35,8 @@ def services(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def whimbrel(services) -> Whimbrel:
-    def run(*words: str, **environ: str) -> Typed:
-        done = subprocess.run(
-            [COMMAND, *words],
-            env={**os.environ, "WHIMBREL_ENDPOINT": services.endpoint, **USER, **environ},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return Typed(done.returncode, done.stdout, done.stderr)
-
+def whimbrel(services) -> typed.Whimbrel:
+    run = typed.at(services.endpoint, **USER)
     for name, ram in (("m1.tiny", "64"), ("m1.huge", "8192")):
         run("flavor", "create", name, "--vcpus", "1", "--ram", ram, "--disk", "1")
     run("network", "create", "tenant", "--bridge", "br-tenant", "--cidr", "198.51.100.128/25")
@@ -85,14 +52,14 @@ def server(whimbrel, request):
     whimbrel("server", "delete", "--wait", made["id"])
 
 
-def create(whimbrel: Whimbrel, name: str, flavor: str = "m1.tiny") -> dict[str, Any]:
+def create(whimbrel: typed.Whimbrel, name: str, flavor: str = "m1.tiny") -> dict[str, Any]:
     """Boot a server on host1."""
     words = ("--flavor", flavor, "--image", "guest", "--network", "tenant", "--host", "host1")
     made: dict[str, Any] = whimbrel("server", "create", name, *words, "--wait", "-f", "json").json
     return made
 
 
-def status(whimbrel: Whimbrel, server: dict[str, Any]) -> tuple[str, str]:
+def status(whimbrel: typed.Whimbrel, server: dict[str, Any]) -> tuple[str, str]:
     """The server's status and host, as recorded."""
     shown = whimbrel("server", "show", server["id"], "-f", "json").json
     return shown["status"], shown["host"]

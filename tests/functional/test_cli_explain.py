@@ -1,40 +1,16 @@
 """`whimbrel server explain` and dry runs, against all services in one process."""
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-from typing import NamedTuple
 
 import pytest
 
 from common import errors
 from common import images
 from services import together
+from tests import typed
 
-COMMAND = Path(sys.executable).with_name("whimbrel")
 FULL = errors.NoDiskSpace("1 GiB free, 2 needed")
 SILENT = errors.NoAnswer("host2 did not answer within 30 s")
-
-
-class Typed(NamedTuple):
-    """How a command ended."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """What it printed, as a script reads it; its failure is the test's."""
-        assert 0 == self.status, self.err
-        return json.loads(self.out)
-
-
-Whimbrel = Callable[..., Typed]
 
 
 @pytest.fixture(scope="module")
@@ -48,17 +24,8 @@ def services(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def whimbrel(services) -> Whimbrel:
-    def run(*words: str) -> Typed:
-        done = subprocess.run(
-            [COMMAND, *words],
-            env={**os.environ, "WHIMBREL_ENDPOINT": services.endpoint},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return Typed(done.returncode, done.stdout, done.stderr)
-
+def whimbrel(services) -> typed.Whimbrel:
+    run = typed.at(services.endpoint)
     for name, ram in (("tiny", "64"), ("small", "128")):
         run("flavor", "create", name, "--vcpus", "1", "--ram", ram, "--disk", "1")
     return run

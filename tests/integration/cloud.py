@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable
 from collections.abc import Iterator
-from collections.abc import Sequence
 from concurrent import futures
 from typing import Any
 from typing import NamedTuple
@@ -33,6 +33,7 @@ class Room(NamedTuple):
 
 
 NOTHING = Room(0, 0, 0)
+NAMES = (f"curlew-{number}" for number in itertools.count(1))
 
 
 class Cloud:
@@ -63,13 +64,17 @@ class Cloud:
         return found
 
     def boot(
-        self, name: str, host: str = "host1", flavor: str = "m1.tiny", image: str | None = None
+        self,
+        name: str | None = None,
+        host: str = "host1",
+        flavor: str = "m1.tiny",
+        image: str | None = None,
     ) -> Guest:
-        """Create a server on a host and wait until its guest ticks."""
+        """Create a server on a host, under a new name if none is given; wait until it ticks."""
         flavors = {one["name"]: one["id"] for one in self.get("/flavors")["flavors"]}
         images = {one["name"]: one["id"] for one in self.get("/images")["images"]}
         body = {
-            "name": name,
+            "name": name or next(NAMES),
             "flavorRef": flavors[flavor],
             "imageRef": images[image or self._variables["WHIMBREL_LAB_IMAGE"]],
             "networks": "auto",
@@ -82,9 +87,10 @@ class Cloud:
         probe.alive(guest.address, 60)
         return guest
 
-    def boot_all(self, names: Sequence[str]) -> list[Guest]:
+    def boot_all(self, count: int) -> list[Guest]:
         """Create several servers on host1 at once and wait until all their guests tick."""
-        with futures.ThreadPoolExecutor(len(names)) as pool:
+        names = [next(NAMES) for _ in range(count)]
+        with futures.ThreadPoolExecutor(count) as pool:
             return list(pool.map(self.boot, names))
 
     @contextlib.contextmanager

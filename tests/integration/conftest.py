@@ -1,4 +1,4 @@
-"""Real parts for integration tests: a RabbitMQ broker in a container.
+"""Real parts for integration tests: a broker in a container, and a lab with a guest.
 
 `broker` gives a transport URL with a vhost of its own; `rabbit` gives the
 server itself, for tests that take it away and bring it back.
@@ -18,6 +18,9 @@ import requests
 import tenacity
 from testcontainers.core import container
 from testcontainers.core.config import testcontainers_config
+
+from tests.integration import cloud as clouds
+from tests.integration import labs
 
 IMAGES = pathlib.Path(__file__).parents[2] / "deploy" / "images"
 LABEL = "whimbrel.test.pid"
@@ -100,6 +103,20 @@ def rabbit() -> Iterator[Rabbit]:
         rabbit = Rabbit(made)
         rabbit.wait()
         yield rabbit
+
+
+@pytest.fixture(scope="module")
+def cloud(lab: labs.Lab) -> clouds.Cloud:
+    """Give the lab with local disks; a file that needs another has a fixture of this name."""
+    return clouds.Cloud(lab)
+
+
+@pytest.fixture
+def guest(cloud: clouds.Cloud) -> Iterator[clouds.Guest]:
+    """Run a guest on host1 of the file's lab."""
+    made = cloud.boot()
+    yield made
+    made.delete()
 
 
 @contextlib.contextmanager

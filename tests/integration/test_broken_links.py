@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
@@ -14,12 +13,10 @@ import requests
 from deploy.lab import probe
 from tests import waiting
 from tests.integration import cloud as clouds
-from tests.integration import labs
 from tests.integration import settled
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
-NAMES = (f"link-{number}" for number in itertools.count(1))
 CAP = 8  # MiB per second: the guest's memory takes 16 s
 # QEMU without KVM loses pages that a guest writes fast while they are copied, whoever moves it.
 SLOW = 8
@@ -27,16 +24,10 @@ GENTLY = 2
 PATIENCE = 90
 
 
-@pytest.fixture(scope="module")
-def cloud(lab: labs.Lab) -> clouds.Cloud:
-    """Give the lab with local disks."""
-    return clouds.Cloud(lab)
-
-
 @pytest.fixture
 def guest(cloud: clouds.Cloud) -> Iterator[clouds.Guest]:
     """Run a guest on host1 that writes a little to its memory."""
-    made = cloud.boot(next(NAMES))
+    made = cloud.boot()
     probe.ask(made.address, f"dirty {GENTLY}", 10)
     yield made
     made.delete()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -12,12 +11,10 @@ from common import states
 from deploy.lab import probe
 from tests import waiting
 from tests.integration import cloud as clouds
-from tests.integration import labs
 from tests.integration import settled
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
-NAMES = (f"plover-{number}" for number in itertools.count(1))
 MIB = 1 << 20
 SLOW = 2  # MiB per second: a guest's memory takes a minute
 PATIENCE = 120
@@ -25,24 +22,10 @@ WRITTEN = 60  # MiB on a disk
 FREE = {"whimbrel:policy": {"bandwidth": 0}}
 
 
-@pytest.fixture(scope="module")
-def cloud(lab: labs.Lab) -> clouds.Cloud:
-    """Give the lab with local disks."""
-    return clouds.Cloud(lab)
-
-
-@pytest.fixture
-def guest(cloud: clouds.Cloud) -> Iterator[clouds.Guest]:
-    """Run a guest on host1."""
-    made = cloud.boot(next(NAMES))
-    yield made
-    made.delete()
-
-
 @pytest.fixture
 def six(cloud: clouds.Cloud) -> Iterator[list[clouds.Guest]]:
     """Run six guests on host1."""
-    made = cloud.boot_all([next(NAMES) for _ in range(6)])
+    made = cloud.boot_all(6)
     yield made
     for guest in made:
         guest.delete()
@@ -74,7 +57,7 @@ def several(cloud: clouds.Cloud) -> Iterator[clouds.Guest]:
         "swap": 64,
     }
     flavor = cloud.ask("POST", "/flavors", {"flavor": wanted}).json()["flavor"]
-    made = cloud.boot(next(NAMES), flavor=flavor["name"])
+    made = cloud.boot(flavor=flavor["name"])
     yield made
     made.delete()
     cloud.ask("DELETE", f"/flavors/{flavor['id']}")

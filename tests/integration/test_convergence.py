@@ -19,7 +19,6 @@ import requests
 
 from deploy.lab import probe
 from tests.integration import cloud as clouds
-from tests.integration import labs
 from tests.integration import settled
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
@@ -152,15 +151,9 @@ SCENARIOS: tuple[tuple[Scenario, ...], ...] = (
 
 
 @pytest.fixture(scope="module")
-def cloud(lab: labs.Lab) -> clouds.Cloud:
-    """Give the lab with local disks."""
-    return clouds.Cloud(lab)
-
-
-@pytest.fixture(scope="module")
 def stories(cloud: clouds.Cloud) -> Iterator[dict[Scenario, futures.Future[Story]]]:
     """Play every scenario at once, each row with a guest of its own."""
-    guests = cloud.boot_all([f"busy-{row[0].__name__.replace('_', '-')}" for row in SCENARIOS])
+    guests = cloud.boot_all(len(SCENARIOS))
     ended: dict[Scenario, futures.Future[Story]] = {
         each: futures.Future() for row in SCENARIOS for each in row
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -16,14 +15,6 @@ from tests.integration import settled
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
-NAMES = (f"tern-{number}" for number in itertools.count(1))
-
-
-@pytest.fixture(scope="module")
-def cloud(lab: labs.Lab) -> clouds.Cloud:
-    """Give the lab with local disks."""
-    return clouds.Cloud(lab)
-
 
 @pytest.fixture(scope="module")
 def shared_cloud(shared_lab: labs.Lab) -> clouds.Cloud:
@@ -32,17 +23,9 @@ def shared_cloud(shared_lab: labs.Lab) -> clouds.Cloud:
 
 
 @pytest.fixture
-def guest(cloud: clouds.Cloud) -> Iterator[clouds.Guest]:
-    """Run a guest on host1 of the lab with local disks."""
-    made = cloud.boot(next(NAMES))
-    yield made
-    made.delete()
-
-
-@pytest.fixture
 def shared_guest(shared_cloud: clouds.Cloud) -> Iterator[clouds.Guest]:
     """Run a guest on host1 of the lab with shared storage."""
-    made = shared_cloud.boot(next(NAMES))
+    made = shared_cloud.boot()
     yield made
     made.delete()
 

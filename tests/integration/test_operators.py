@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,32 +13,16 @@ import pytest
 import requests
 
 from deploy.lab import probe
-from deploy.lab import services
+from tests import typed
 from tests import waiting
 from tests.integration import clients
 from tests.integration import cloud as clouds
-from tests.integration import labs
 from tests.integration import settled
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
-NAMES = (f"curlew-{number}" for number in itertools.count(1))
 SLOW: dict[str, object] = {"policy": "balanced", "bandwidth": 2, "completion_timeout": 600}
 PATIENCE = 120
-
-
-@pytest.fixture(scope="module")
-def cloud(lab: labs.Lab) -> clouds.Cloud:
-    """Give the lab with local disks."""
-    return clouds.Cloud(lab)
-
-
-@pytest.fixture
-def guest(cloud: clouds.Cloud) -> Iterator[clouds.Guest]:
-    """Run a guest on host1."""
-    made = cloud.boot(next(NAMES))
-    yield made
-    made.delete()
 
 
 @pytest.fixture
@@ -48,6 +30,12 @@ def openstack(cloud: clouds.Cloud, tmp_path: Path) -> clients.Openstack:
     """The openstack command, told of the lab."""
     endpoint = cloud.lab.env()["WHIMBREL_ENDPOINT"]
     return clients.Openstack(tmp_path, clients.cloud(endpoint, "none"))
+
+
+@pytest.fixture
+def whimbrel(cloud: clouds.Cloud) -> typed.Whimbrel:
+    """Whimbrel's own command, told of the lab."""
+    return typed.at(cloud.lab.env()["WHIMBREL_ENDPOINT"])
 
 
 @contextlib.contextmanager
@@ -89,36 +77,21 @@ def cached(cloud: clouds.Cloud, host: str) -> set[str]:
     return set(cloud.lab.inside(host, "ls", clouds.CACHE).split())
 
 
-def whimbrel(cloud: clouds.Cloud, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run Whimbrel's own command, and give how it ended."""
-    return subprocess.run(
-        [services.program("whimbrel"), *words],
-        env={**os.environ, **cloud.lab.env()},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-
-
-def test_dry_run_by_command(cloud, guest):
+def test_dry_run_by_command(cloud, guest, whimbrel):
     """Every check of a host that can take the guest passes; its own host cannot."""
     name = guest.show()["name"]
 
-    good = whimbrel(cloud, "server", "check-migrate", name, "--host", "host2", "-f", "json")
-    own = whimbrel(cloud, "server", "check-migrate", name, "--host", "host1")
+    good = whimbrel("server", "check-migrate", name, "--host", "host2", "-f", "json")
+    own = whimbrel("server", "check-migrate", name, "--host", "host1")
 
-    assert 0 == good.returncode, good.stderr
-    assert {"cpu", "paths", "migration-ports", "tls"} <= {
-        row["Check"] for row in json.loads(good.stdout)
-    }
-    assert 1 == own.returncode
-    assert "not-itself" in own.stdout + own.stderr
+    assert {"cpu", "paths", "migration-ports", "tls"} <= {row["Check"] for row in good.json}
+    assert 1 == own.status
+    assert "not-itself" in own.out + own.err
     assert [] == guest.moves()
     settled.assert_settled(cloud, guest, "host1")
 
 
-def test_openstack_command_stops_and_pushes_a_move(cloud, guest, openstack):
+def test_openstack_command_stops_and_pushes_a_move(cloud, guest, openstack, whimbrel):
     """Listed and shown while it runs; aborted the guest stays, forced and freed it arrives."""
     name, before = guest.show()["name"], probe.alive(guest.address, 30)
     guest.migrate("host2", policy=SLOW)
@@ -131,7 +104,7 @@ def test_openstack_command_stops_and_pushes_a_move(cloud, guest, openstack):
     guest.migrate("host2", policy=SLOW)
     move = guest.moving(lambda progress: progress["iteration"] >= 1)
     openstack.tell("server", "migration", "force", "complete", name, str(move["id"]))
-    freed = whimbrel(cloud, "migration", "set", move["uuid"], "--bandwidth", "0")
+    freed = whimbrel("migration", "set", move["uuid"], "--bandwidth", "0")
     forced = guest.moved(PATIENCE)
 
     assert ("running", "host1", "host2") == (
@@ -140,7 +113,7 @@ def test_openstack_command_stops_and_pushes_a_move(cloud, guest, openstack):
         listed["Dest Compute"],
     )
     assert ("running", "host2") == (shown["Status"], shown["Dest Host"])
-    assert 0 == freed.returncode, freed.stderr
+    assert 0 == freed.status, freed.err
     assert "cancelled" == aborted["status"]
     assert ("completed", None) == (forced["status"], forced["error_message"])
     settled.assert_settled(cloud, guest, "host2", before)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator
 
@@ -13,19 +12,11 @@ from common import ids
 from deploy.lab import probe
 from tests import waiting
 from tests.integration import cloud as clouds
-from tests.integration import labs
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
-NAMES = (f"dunlin-{number}" for number in itertools.count(1))
 WRITTEN = 8  # MiB
 LARGER = {"name": "larger", "vcpus": 2, "ram": 192, "disk": 2}
-
-
-@pytest.fixture(scope="module")
-def cloud(lab: labs.Lab) -> clouds.Cloud:
-    """Give the lab with local disks."""
-    return clouds.Cloud(lab)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +32,7 @@ def larger(cloud: clouds.Cloud) -> str:
 @pytest.fixture
 def guest(cloud: clouds.Cloud) -> Iterator[clouds.Guest]:
     """Run a guest on host1 that has written to its disk."""
-    made = cloud.boot(next(NAMES))
+    made = cloud.boot()
     probe.ask(made.address, f"write {WRITTEN}", 60)
     yield made
     made.delete()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import pathlib
@@ -19,7 +18,6 @@ from tests.integration import settled
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
-NAMES = (f"stint-{number}" for number in itertools.count(1))
 MIB = 1 << 20
 BASE = 1024  # MiB
 WRITTEN = 200  # MiB
@@ -68,7 +66,7 @@ def several(cloud: clouds.Cloud) -> str:
 
 def test_large_disk_is_the_same_inside_and_outside(cloud, large):
     """What was written over the image arrives, and nothing but that travels."""
-    guest = cloud.boot(next(NAMES), image=large)
+    guest = cloud.boot(image=large)
     probe.ask(guest.address, f"write {WRITTEN}", 60)
     before = probe.ask(guest.address, f"sum {WRITTEN}", 60)
 
@@ -97,7 +95,7 @@ def test_large_disk_is_the_same_inside_and_outside(cloud, large):
 
 def test_every_disk_goes_along(cloud, several):
     """Ephemeral disk and swap arrive with what is on them."""
-    guest = cloud.boot(next(NAMES), flavor=several)
+    guest = cloud.boot(flavor=several)
     for number in (1, 2):
         device = f"/machine/peripheral/virtio-disk{number}/virtio-backend"
         order = f'qemu-io -d {device} "write -P {number} 1M 1M"'
@@ -121,7 +119,7 @@ def test_every_disk_goes_along(cloud, several):
 
 def test_several_leave_at_once(cloud):
     """Copies keep to their limits; every guest arrives with its disk."""
-    guests = cloud.boot_all([next(NAMES) for _ in range(4)])
+    guests = cloud.boot_all(4)
     for guest in guests:
         probe.ask(guest.address, "write 16", 60)
     before = [probe.ask(guest.address, "sum 16", 60) for guest in guests]
@@ -150,7 +148,7 @@ def twice(cloud: clouds.Cloud) -> str:
 
 def test_resize_that_stays_on_its_host(cloud, twice):
     """There, back, and there for good: a guest that runs and one that is off, with their disks."""
-    guests = cloud.boot_all([next(NAMES) for _ in range(2)])
+    guests = cloud.boot_all(2)
     for guest in guests:
         probe.ask(guest.address, "write 8", 60)
     before = [probe.ask(guest.address, "sum 8", 60) for guest in guests]

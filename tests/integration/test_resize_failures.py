@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +19,6 @@ from tests.integration import settled
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
-NAMES = (f"knot-{number}" for number in itertools.count(1))
 WRITTEN = 48  # MiB: three chunks of a copy
 SLOW = 8  # MiB per second
 PATIENCE = 90
@@ -38,7 +36,7 @@ def cloud() -> Iterator[clouds.Cloud]:
 @pytest.fixture
 def guest(cloud: clouds.Cloud) -> Iterator[clouds.Guest]:
     """Run a guest on host1 that has written to its disk; nothing of it is left in the end."""
-    made = cloud.boot(next(NAMES))
+    made = cloud.boot()
     probe.ask(made.address, f"write {WRITTEN}", 60)
     yield made
     made.delete()
@@ -162,7 +160,7 @@ def test_destination_fills_up(cloud, guest):
 def cramped(cloud: clouds.Cloud) -> Iterator[clouds.Guest]:
     """Run a guest on a host1 whose instances have a small file system."""
     with small(cloud, "host1"):
-        made = cloud.boot(next(NAMES))
+        made = cloud.boot()
         probe.ask(made.address, f"write {WRITTEN}", 60)
         yield made
         made.delete()

@@ -22,7 +22,6 @@ from tests.integration import settled
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(420)]
 
-NAMES = (f"ruff-{number}" for number in itertools.count(1))
 # All guests have room on one host, and may all be moved at once.
 OPTIONS = (
     *("--set", "compute.cpu_allocation_ratio=32"),
@@ -139,7 +138,7 @@ def each(act: Callable[[Any], Any], every: Any) -> list[Any]:
 
 def travel(cloud: clouds.Cloud, way: Way, off: bool) -> Traveller:  # noqa: FBT001 - one of a product
     """Boot a guest that writes to its disk, and shut it down if it is to be off."""
-    guest = cloud.boot(next(NAMES), flavor=way.begins)
+    guest = cloud.boot(flavor=way.begins)
     probe.ask(guest.address, f"write {WRITTEN}", PATIENCE)
     told = str(probe.ask(guest.address, f"sum {WRITTEN}", PATIENCE))
     if off:

@@ -4,7 +4,6 @@ import http.server
 import json
 import logging
 import threading
-from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from services.cli import main
+from tests import typed
 
 
 class Asked(NamedTuple):
@@ -23,19 +23,6 @@ class Asked(NamedTuple):
     version: str | None
     user: str | None
     body: Any
-
-
-class Typed(NamedTuple):
-    """How a command ended."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """What it printed, as a program reads it."""
-        return json.loads(self.out)
 
 
 class Table:
@@ -118,15 +105,15 @@ def api() -> Iterator[Table]:
 
 
 @pytest.fixture
-def whimbrel(api, capsys, monkeypatch) -> Iterator[Callable[..., Typed]]:
+def whimbrel(api, capsys, monkeypatch) -> Iterator[typed.Whimbrel]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     monkeypatch.setenv("WHIMBREL_ENDPOINT", api.url)
 
-    def run(*words: str) -> Typed:
+    def run(*words: str) -> typed.Typed:
         status = main.Whimbrel().run(list(words))
         printed = capsys.readouterr()
-        return Typed(status, printed.out, printed.err)
+        return typed.Typed(status, printed.out, printed.err)
 
     yield run
     root.handlers[:] = handlers
