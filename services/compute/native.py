@@ -37,10 +37,6 @@ class Queue(Generic[T]):
         except Empty:
             return None
 
-    def size(self) -> int:
-        """Count the items that wait."""
-        return self._items.qsize()
-
 
 class Lock:
     """Lets one native thread at a time into its `with` block."""

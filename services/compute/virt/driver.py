@@ -51,18 +51,6 @@ class Capacity(NamedTuple):
     usage: objects.HostUsage
 
 
-class Event(NamedTuple):
-    """Something that the hypervisor did to a guest, told as it happened.
-
-    `power` is what the event implies; the truth is Driver.guest(). `detail`
-    is the hypervisor's own word: started, stopped, suspended, resumed ...
-    """
-
-    uuid: str
-    power: states.Power
-    detail: str
-
-
 class JobEnd(NamedTuple):
     """How the hypervisor ended a live migration.
 
@@ -125,13 +113,9 @@ class Driver(cold.ColdMoves):
         """Deliver the hypervisor's events until `stopping()` is true, asked twice a second.
 
         Blocks: run it in a native thread of its own, from before start() until
-        after stop(). Without it next_event() never has one, and a connection
-        that went dead is noticed only by the next call.
+        after stop(). Without it a driver learns what happened only when it looks,
+        and a connection that went dead is noticed only by the next call.
         """
-
-    @abc.abstractmethod
-    def next_event(self, timeout: float) -> Event | None:
-        """Wait for the next event, or give None after `timeout` seconds."""
 
     @abc.abstractmethod
     def capacity(self) -> Capacity:

@@ -91,10 +91,6 @@ class Driver(moves.ColdMoves, driver.Driver):
         """Run libvirt's event loop in this thread; one serves every driver of the process."""
         self._events.run(stopping)
 
-    def next_event(self, timeout: float) -> driver.Event | None:
-        """Wait for a lifecycle event of a guest, or give None."""
-        return self._events.next(timeout)
-
     def capacity(self) -> driver.Capacity:
         """Measure the host."""
         return usage.capacity(self._link.get(), self._here, self._known())

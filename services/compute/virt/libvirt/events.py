@@ -13,33 +13,18 @@ from typing import Any
 
 import libvirt
 
-from common import states
 from services.compute import native
-from services.compute.virt import driver
 
 # Milliseconds after which the loop looks whether it should stop.
 WAKE = 500
-# Events kept for a reader that is slow; the oldest go first.
-KEPT = 10_000
 
-LIFECYCLE: dict[int, tuple[states.Power, str]] = {
-    libvirt.VIR_DOMAIN_EVENT_STARTED: (states.Power.RUNNING, "started"),
-    libvirt.VIR_DOMAIN_EVENT_SUSPENDED: (states.Power.PAUSED, "suspended"),
-    libvirt.VIR_DOMAIN_EVENT_RESUMED: (states.Power.RUNNING, "resumed"),
-    libvirt.VIR_DOMAIN_EVENT_STOPPED: (states.Power.SHUTDOWN, "stopped"),
-    libvirt.VIR_DOMAIN_EVENT_CRASHED: (states.Power.CRASHED, "crashed"),
+WORDS = {
+    libvirt.VIR_DOMAIN_EVENT_STARTED: "started",
+    libvirt.VIR_DOMAIN_EVENT_SUSPENDED: "suspended",
+    libvirt.VIR_DOMAIN_EVENT_RESUMED: "resumed",
+    libvirt.VIR_DOMAIN_EVENT_STOPPED: "stopped",
+    libvirt.VIR_DOMAIN_EVENT_CRASHED: "crashed",
 }
-
-
-# A guest that left or stands still for a move has no power of its own here.
-MOVED = frozenset(
-    {
-        (libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_MIGRATED),
-        (libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED),
-        (libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_POSTCOPY),
-        (libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_POSTCOPY_FAILED),
-    }
-)
 ENDED = "ended"
 
 
@@ -48,7 +33,6 @@ class Events:
 
     def __init__(self) -> None:
         """Begin with nobody waiting."""
-        self._told: native.Queue[driver.Event] = native.Queue()
         self._waiters: dict[str, native.Queue[str]] = {}
         self._jobs: dict[str, native.Queue[dict[str, Any]]] = {}
         self._iterations: dict[str, int] = {}
@@ -92,10 +76,6 @@ class Events:
             except libvirt.libvirtError:  # a dead connection has no callbacks
                 return
         self._callbacks = []
-
-    def next(self, timeout: float) -> driver.Event | None:
-        """Wait for an event, or give None after `timeout` seconds."""
-        return self._told.get(timeout)
 
     @contextmanager
     def waiter(self, uuid: str) -> Iterator[native.Queue[str]]:
@@ -144,18 +124,13 @@ class Events:
         _opened: libvirt.virConnect,
         domain: libvirt.virDomain,
         event: int,
-        detail: int,
+        _detail: int,
         _opaque: None,
     ) -> None:
-        if event not in LIFECYCLE:
+        word = WORDS.get(event)
+        if word is None:
             return
         uuid: str = domain.UUIDString()
-        power, word = LIFECYCLE[event]
-        if (event, detail) in MOVED:
-            power, word = states.Power.NOSTATE, f"{word} by migration"
-        if self._told.size() >= KEPT:
-            self._told.get(0)
-        self._told.put(driver.Event(uuid, power, word))
         waiter = self._waiters.get(uuid)
         if waiter is not None:
             waiter.put(word)

@@ -363,22 +363,6 @@ class Migration:
         return state, reason
 
 
-def conclude(
-    gone: bool,  # noqa: FBT001 - the first field of what is made
-    failure: Failure | None,
-    statistics: Statistics,
-) -> driver.JobEnd:
-    """Say how a job ended; a guest that is gone needs no reason."""
-    why = NOTHING if failure is None or gone else failure
-    return driver.JobEnd(
-        gone=gone,
-        cancelled=why.cancelled,
-        reason=why.reason,
-        downtime_ms=statistics.get("downtime"),
-        job_ms=statistics.get("time_elapsed"),
-    )
-
-
 def ended(outcome: Outcome, why: Failure, statistics: Statistics) -> driver.JobEnd:
     """Say how a job ended; why does not matter of a guest that left."""
     gone, broken = outcome is Outcome.LEFT, outcome is Outcome.HALVED

@@ -64,11 +64,6 @@ class Driver(cold.Cold, steering.Steered, driver.Driver):
         while not stopping():
             self._stopped.wait(QUIET)
 
-    def next_event(self, timeout: float) -> driver.Event | None:
-        """Wait, and tell nothing."""
-        self._stopped.wait(timeout)
-        return None
-
     def capacity(self) -> driver.Capacity:
         """Give the configured size, and what the guests take of it."""
         with self._world.lock:

@@ -4,30 +4,33 @@ from services.compute.virt import driver
 from services.compute.virt.libvirt import migration
 
 ABORTED = migration.Failure("canceled by client", cancelled=True)
+UNKNOWN = migration.UNKNOWN.reason
+LEFT, STAYED, HALVED = (
+    migration.Outcome.LEFT,
+    migration.Outcome.STAYED,
+    migration.Outcome.HALVED,
+)
 
 
 @pytest.mark.parametrize(
-    ("gone", "failure", "expected"),
+    ("outcome", "failure", "expected"),
     [
-        (True, None, driver.JobEnd(True, False, "", 20, 900)),
-        (True, ABORTED, driver.JobEnd(True, False, "", 20, 900)),
-        (False, ABORTED, driver.JobEnd(False, True, "canceled by client", 20, 900)),
-        (
-            False,
-            migration.UNKNOWN,
-            driver.JobEnd(False, False, migration.UNKNOWN.reason, 20, 900),
-        ),
+        (LEFT, migration.NOTHING, driver.JobEnd(True, False, "", 20, 900)),
+        (LEFT, ABORTED, driver.JobEnd(True, False, "", 20, 900)),
+        (STAYED, ABORTED, driver.JobEnd(False, True, ABORTED.reason, 20, 900)),
+        (STAYED, migration.UNKNOWN, driver.JobEnd(False, False, UNKNOWN, 20, 900)),
+        (HALVED, ABORTED, driver.JobEnd(False, False, ABORTED.reason, 20, 900, broken=True)),
     ],
 )
-def test_where_the_guest_is_decides_how_the_job_ended(gone, failure, expected):
+def test_where_the_guest_is_decides_how_the_job_ended(outcome, failure, expected):
     """libvirt may complain of a move that went well; an abort may come too late."""
-    found = migration.conclude(gone, failure, {"downtime": 20, "time_elapsed": 900})
+    found = migration.ended(outcome, failure, {"downtime": 20, "time_elapsed": 900})
 
     assert expected == found
 
 
 def test_job_without_statistics_has_no_times():
     """None is not nought."""
-    found = migration.conclude(True, None, {})
+    found = migration.ended(LEFT, migration.NOTHING, {})
 
     assert (None, None) == (found.downtime_ms, found.job_ms)
