@@ -1,8 +1,8 @@
 """Every error that Whimbrel raises on purpose.
 
 Each class is one kind of refusal or failure with one stable `code`; the first
-argument is one sentence that names the object and says what to do. The code
-and that sentence are all that crosses the bus and all that a user sees.
+argument is one sentence that names the object and says what to do. The code,
+that sentence and its facts are all that crosses the bus and all that a user sees.
 """
 
 from __future__ import annotations

@@ -29,7 +29,6 @@ class Task(StrEnum):
     MIGRATING = "migrating"
     RESIZE_PREP = "resize_prep"
     RESIZE_MIGRATING = "resize_migrating"
-    RESIZE_MIGRATED = "resize_migrated"
     RESIZE_FINISH = "resize_finish"
     RESIZE_CONFIRMING = "resize_confirming"
     RESIZE_REVERTING = "resize_reverting"

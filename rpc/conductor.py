@@ -18,7 +18,7 @@ ALIVE = 60
 
 
 class Conductor(interface.Interface):
-    """The only writer of server, migration and allocation state."""
+    """The only writer of server and migration state; it gives back what the scheduler claims."""
 
     TOPIC = "conductor"
     VERSION = "1.0"
@@ -154,7 +154,7 @@ class Conductor(interface.Interface):
 
     @interface.call(since="1.0", timeout=60, slow=True)
     def abort_migration(self, context: Context, server: str, migration: str) -> None:
-        """Cancel a queued live migration or stop a running one; else raise WrongState."""
+        """Cancel a queued migration, live or cold, or stop a running one; else raise WrongState."""
 
     @interface.call(since="1.0", timeout=60, slow=True)
     def force_complete(self, context: Context, server: str, migration: str) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 from oslo_messaging import serializer
-from oslo_versionedobjects import base as versioned
 
 from common import context as contexts
 from common import errors
@@ -82,8 +81,3 @@ def _each(entity: Any, convert: Any) -> Any:  # noqa: ANN401 - any value
     if isinstance(entity, list | tuple | set):
         return [convert(value) for value in entity]
     return entity
-
-
-def names() -> list[str]:
-    """Give the names of all registered objects, for the fingerprint lock."""
-    return sorted(versioned.VersionedObjectRegistry.obj_classes())

@@ -70,11 +70,13 @@ OPTIONS = [
     cfg.IntOpt(
         "live_migration_bandwidth",
         min=0,
+        max=1000000,
         help="MiB per second for a live migration; 0 means as fast as the network goes. " + LEFT,
     ),
     cfg.IntOpt(
         "live_migration_completion_timeout",
         min=0,
+        max=604800,
         help="Seconds per GiB of memory and copied disk, two GiB at least, after which "
         "live_migration_timeout_action is due; 0 means never. " + LEFT,
     ),

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _T = tables.AGGREGATES
 _H = tables.AGGREGATE_HOSTS
-_N = tables.COMPUTE_NODES.c
 
 UNKNOWN = "aggregate {} does not exist; see: whimbrel aggregate list"
 

@@ -118,16 +118,6 @@ def placement(tx: Tx, uuid: str) -> dict[str, Any]:
     return dict(row["placement"] or {}) if row else {}
 
 
-def counts(tx: Tx) -> dict[str, int]:
-    """Give how many living servers each host has; a host without any is absent."""
-    query = (
-        sa.select(_T.c.host, sa.func.count())
-        .where(_T.c.host.is_not(None), _T.c.vm_state != states.Vm.DELETED)
-        .group_by(_T.c.host)
-    )
-    return {host: int(number) for host, number in tx.tuples(query)}
-
-
 def _copies(instance: objects.Instance) -> dict[str, object]:
     """Give what is searched by, beside the copies of flavor and image."""
     return {

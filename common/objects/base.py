@@ -82,12 +82,6 @@ def downgrade(primitive: dict[str, Any], version: str) -> dict[str, Any]:
     }
 
 
-def previous(version: str) -> str:
-    """Give the version before this one; the first minor version has none before it."""
-    major, minor = _number(version)
-    return f"{major}.{max(minor - 1, 0)}"
-
-
 def _number(version: str) -> tuple[int, int]:
     major, minor = version.split(".")[:2]
     return int(major), int(minor)

@@ -1,4 +1,4 @@
-"""What every part of compute works with, wired once in main."""
+"""What every part of compute works with, wired once in process.py."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from common import clock as clocks
 from common import errors
 from common import ids
+from common import migration_policy
 from rpc import service
 from rpc.scheduler import Scheduler
 from services import backing
@@ -40,7 +41,11 @@ def main() -> int:
 
 
 def serve(conf: ConfigOpts) -> None:
-    """Wait for database and broker, then conduct until told to stop."""
+    """Wait for database and broker, then conduct until told to stop.
+
+    Options that make no policy are refused now, not with the first move.
+    """
+    migration_policy.resolve(migration_policy.defaults(conf), {}, {})
     with (
         backing.ready(conf) as parts,
         running(conf, parts.bus, parts.database, clocks.SystemClock()),

@@ -142,7 +142,7 @@ class Manager(grouping.Grouping, hearing.Hearing, launching.Launching, relocatin
         )
 
     def abort_migration(self, context: Context, server: str, migration: str) -> None:
-        """Cancel or stop a live migration."""
+        """Cancel or stop a migration."""
         control.abort(self._deps, context, server, migration)
         self._pump()
 

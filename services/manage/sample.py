@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import argparse
 
 NAME = "config"
-NAMESPACES = ["whimbrel", "oslo.log", "oslo.messaging"]
+NAMESPACES = ["whimbrel", "oslo.log", "oslo.messaging", "oslo.policy"]
 
 
 def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse's own type for this is private

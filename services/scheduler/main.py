@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,6 @@ from services.scheduler.manager import Manager
 if TYPE_CHECKING:
     from oslo_config.cfg import ConfigOpts
 
-LOG = logging.getLogger(__name__)
 BINARY = "nova-scheduler"
 
 

@@ -24,7 +24,6 @@ _RESIZE: dict[str, str] = dict.fromkeys(
     (
         states.Task.RESIZE_PREP,
         states.Task.RESIZE_MIGRATING,
-        states.Task.RESIZE_MIGRATED,
         states.Task.RESIZE_FINISH,
     ),
     "RESIZE",

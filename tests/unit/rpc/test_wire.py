@@ -79,8 +79,3 @@ def test_context_crosses_as_plain_values():
         arrived.user_id,
         arrived.roles,
     )
-
-
-def test_every_object_has_a_name():
-    """The lock names all that cross the bus."""
-    assert {"Instance", "Migration", "MoveReport"} <= set(wire.names())

@@ -166,13 +166,6 @@ def test_a_wrong_question_is_refused(database, wrong):
         servers.find(tx, **wrong)
 
 
-def test_servers_are_counted_per_host(database, server):
-    with database.write() as tx:
-        servers.create(tx, factories.instance())
-
-        assert {"host1": 1} == servers.counts(tx)
-
-
 def test_a_uuid_is_used_once(database, server):
     with pytest.raises(errors.Exists, match=server.uuid), database.write() as tx:
         servers.create(tx, factories.instance(uuid=server.uuid))

@@ -1,24 +1,15 @@
-from common import context
-from common import objects
-from common import states
-from common.db import servers
-from services import together
-from tests import factories
-from tests import waiting
+"""What the conductor does before it waits for anything."""
+
+import pytest
+
+from common import errors
+from common.config import load
+from services.conductor import main
 
 
-def test_one_worker_is_enough(tmp_path):
-    """The tick of the queue takes none of the workers."""
-    options = {"conductor.workers": 1}
-    with together.running(tmp_path, ("host1",), options) as services:
-        made = services.conductor.create_server(
-            context.admin(), objects.NewServer(name="vm", flavor=factories.flavor())
-        )
+def test_options_that_make_no_policy_are_refused_at_the_start():
+    """Not with the first move, which may be the one that an operator is in a hurry with."""
+    conf = load.private({"libvirt.live_migration_ladder": [300, 100]})
 
-        def placed() -> bool:
-            with services.database.read() as tx:
-                return servers.get(tx, made.uuid).task_state is None
-
-        waiting.until(placed, "a host was looked for", 10)
-        with services.database.read() as tx:
-            assert servers.get(tx, made.uuid).vm_state in {states.Vm.ACTIVE, states.Vm.ERROR}
+    with pytest.raises(errors.Invalid, match="live_migration_ladder"):
+        main.serve(conf)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import libvirt
-from oslo_log import log
 
 from common import errors
 from services.compute import native
@@ -16,8 +15,6 @@ from services.compute.virt.libvirt import trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-LOG = log.getLogger(__name__)
 
 SUFFIX = ".delta"
 FLAGS = (
