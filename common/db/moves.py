@@ -120,15 +120,16 @@ def change(
     *,
     expected: Collection[str],
     generation: int | None = None,
-    at: str | None = None,
+    at: Collection[str | None] | None = None,
     renumber: bool = False,
     **values: object,
 ) -> objects.Migration:
     """Write the values if status and generation are as expected, and give the row.
 
     Of the expected statuses only those count from which the table of states
-    allows the new one; `at` is the expected step of a cold move. With
-    `renumber` the generation rises: what hosts say of the one before is late.
+    allows the new one; of `at`, if given, is the expected step of a cold move,
+    None for one that has none. With `renumber` the generation rises: what hosts
+    say of the one before is late.
     Raises StaleWrite, which names what the move is instead, and
     MigrationNotFound.
     """
@@ -143,7 +144,7 @@ def change(
     if generation is not None:
         where.append(_T.c.generation == generation)
     if at is not None:
-        where.append(_T.c.stage == at)
+        where.append(rows.matches(_T.c.stage, at))
     if renumber:
         values["generation"] = _T.c.generation + 1
     if not tx.count(sa.update(_T).where(*where).values(values)):
@@ -164,7 +165,7 @@ def advance(
         read.uuid,
         expected={read.status},
         generation=read.generation,
-        at=read.stage,
+        at={read.stage},
         renumber=renumber,
         **values,
     )

@@ -158,9 +158,11 @@ class Move:
 
     def _steer(self, *, begins: bool = False) -> None:
         """Run the job by its policy; one that runs already is followed to its end."""
+        # Before its job has begun, whatever goes wrong ends with the guest where it is.
+        harmless = errors.Error if begins else errors.CheckFailed
         try:
             steered = steering.Steering(self._deps, self._instance, self._migration, self._journal)
-        except errors.CheckFailed as refusal:
+        except harmless as refusal:
             self._undo(refusal, "migrate", self._migration.source, None)
             return
         self._steering = steered

@@ -185,10 +185,12 @@ def resize_instance(work: Work) -> objects.ColdMove:
         if there is not None:  # else it is kept aside already, and all of it was copied
             copy.greet()
         return copy.run()
-    except errors.Error:
+    except errors.Error as trouble:
         # One that was kept aside before may be started at its destination by now.
-        if there is not None:
-            _bring_back_quietly(work)
+        back = there is None or _bring_back_quietly(work)
+        if not back and isinstance(trouble, errors.CopyPathClosed):
+            # No other host is looked for before the guest is back.
+            raise errors.MoveFailed(trouble.message) from trouble
         raise
 
 
@@ -255,7 +257,8 @@ def _bring_back(work: Work) -> objects.ColdMove:
     return work.cold
 
 
-def _bring_back_quietly(work: Work) -> None:
+def _bring_back_quietly(work: Work) -> bool:
+    """Tell whether the guest is back; if not, who asked for the move has it tried again."""
     try:
         _bring_back(work)
     except errors.Error as trouble:
@@ -264,6 +267,8 @@ def _bring_back_quietly(work: Work) -> None:
             work.migration.uuid,
             trouble,
         )
+        return False
+    return True
 
 
 def _start(work: Work) -> None:

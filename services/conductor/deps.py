@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from common.db.engine import Database
     from rpc.bus import Bus
     from rpc.scheduler import Scheduler
+    from services.conductor.checking import Checking
 
 
 class Deps(NamedTuple):
@@ -28,6 +29,7 @@ class Deps(NamedTuple):
     clock: Clock
     pool: Executor
     process: str  # its own id: another on the same host is somebody else
+    checking: Checking
 
     @property
     def owner(self) -> str:

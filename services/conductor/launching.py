@@ -28,7 +28,6 @@ class Launching(conductor.Conductor):
     """The part of the manager that brings live migrations to their sources."""
 
     _deps: Deps
-    _checking: set[str]
 
     def live_migrate(  # noqa: PLR0913 - declared so
         self,
@@ -54,7 +53,7 @@ class Launching(conductor.Conductor):
             zone=zone,
         )
         task = LiveMigrationTask(self._deps, context, instance, migration)
-        self._checking.add(migration.uuid)
+        self._deps.checking.begin(migration)
         if wait:
             self._launch(task, migration)
         else:
@@ -86,7 +85,7 @@ class Launching(conductor.Conductor):
             instance = servers.get(tx, migration.instance_uuid)
         task = LiveMigrationTask(self._deps, context, instance, migration)
         task.failed_step, task.failed_host = refusal.failed_step, refusal.failed_host
-        self._checking.add(migration.uuid)
+        self._deps.checking.begin(migration)
         self._deps.pool.submit(self._launch_quietly, context, task, migration)
         self._deps.pool.submit(self._pump)
 
@@ -103,7 +102,7 @@ class Launching(conductor.Conductor):
             self._refuse(task, migration, unexpected)
             raise
         finally:
-            self._checking.discard(migration.uuid)
+            self._deps.checking.end(migration)
         if migration.uuid not in self._pump():
             task.wait()
 

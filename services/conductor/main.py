@@ -20,6 +20,7 @@ from services.conductor import audit
 from services.conductor import leftovers
 from services.conductor import lost
 from services.conductor import queue
+from services.conductor.checking import Checking
 from services.conductor.deps import Deps
 from services.conductor.manager import Manager
 
@@ -58,7 +59,7 @@ def running(conf: ConfigOpts, bus: Bus, database: Database, clock: clocks.Clock)
     """Conduct while the block lasts."""
     stop = threading.Event()
     with futures.ThreadPoolExecutor(conf.conductor.workers, "conductor") as pool:
-        deps = Deps(conf, database, bus, bus.client(Scheduler), clock, pool, ids.new())
+        deps = Deps(conf, database, bus, bus.client(Scheduler), clock, pool, ids.new(), Checking())
         manager = Manager(deps)
         # A thread of its own: with one worker nobody else would get to work.
         ticking = threading.Thread(target=_tick, args=(deps, manager, stop), name="conductor tick")

@@ -39,8 +39,6 @@ class Manager(grouping.Grouping, hearing.Hearing, launching.Launching, relocatin
     def __init__(self, deps: Deps) -> None:
         """Work with the parts that main has wired."""
         self._deps = deps
-        # Moves that wait here for their checks, or are being checked.
-        self._checking: set[str] = set()
         self._news: dict[str, float] = {}
         # Servers that wait here for a host, by their generation.
         self._placing: dict[str, int] = {}
@@ -52,7 +50,7 @@ class Manager(grouping.Grouping, hearing.Hearing, launching.Launching, relocatin
         own order. One that was aborted is noticed by its next check.
         """
         database, lease = self._deps.database, moves.lease(self._deps)
-        for move in self._checking.copy():
+        for move in self._deps.checking.moves():
             with contextlib.suppress(errors.StaleWrite), database.write() as tx:
                 rows.renew(tx, move, self._deps.owner, lease)
         for server, generation in self._placing.copy().items():

@@ -205,7 +205,7 @@ def fail(
             error_message=error.message,
             failed_step=failed_step,
             failed_host=failed_host,
-            reasons=reasons.read(error.facts) or None,
+            reasons=reasons.read(error.facts) or migration.reasons,
         )
         settle(deps, tx, after, None)
     LOG.warning("migration %s: %s%s", after.uuid, after.status, _why(after))

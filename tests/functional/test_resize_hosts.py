@@ -92,3 +92,20 @@ def test_closed_way_to_the_named_destination_ends_the_move(stage):
     assert "host1: the port cannot be reached" == move.error_message
     assert "restore_instance" not in {step.step for step in stage.steps(move.uuid)}
     assert ticks <= stage.world.ticks(server.uuid)
+
+
+def test_guest_that_was_not_brought_back_goes_to_no_other_host(stage):
+    """The way was found closed when the guest was off already: first of all it has to be back."""
+    server = stage.boot()
+    stage.world.plant("host1", "freeze", errors.CopyPathClosed("the port cannot be reached"))
+    stage.world.plant("host1", "put_back", errors.HypervisorError("cannot start it now"))
+
+    move = stage.ended(stage.relocate(server.uuid, auto_confirm=True))
+
+    assert states.Move.FAILED == move.status
+    assert "the port cannot be reached" in move.error_message
+    assert ("restore_instance", "host1") in {
+        (step.step, step.host) for step in stage.steps(move.uuid)
+    }
+    assert 1 == len(tried(stage, move))
+    assert ["host1"] == stage.world.running(server.uuid)

@@ -55,7 +55,7 @@ def follow_up(deps: Deps, migration: objects.Migration) -> None:
     if migration.status in states.TERMINAL or migration.status == states.Move.FINISHED:
         endings.follow_up(deps, migration)
     elif migration.stage is None:
-        deps.pool.submit(place.quietly, deps, migration)
+        place.later(deps, migration)
     else:
         entering.send(deps, migration)
     entering.begin_copies(deps)
@@ -226,13 +226,8 @@ def _told(
 
 def _place_again(deps: Deps, migration: objects.Migration) -> None:
     with deps.database.write() as tx:
-        after = moves.advance(
-            tx,
-            migration,
-            owner=deps.owner,
-            lease_until=moving.lease(deps),
-        )
-    deps.pool.submit(place.quietly, deps, after)
+        after = moves.take(tx, migration.uuid, deps.owner, deps.clock.now(), moving.lease(deps))
+    place.later(deps, after)
 
 
 def _away(deps: Deps, tx: Tx, host: str) -> str | None:

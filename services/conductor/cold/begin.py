@@ -110,8 +110,11 @@ def resolve(
     """Begin one of the two ways out of a finished move."""
     with deps.database.write() as tx:
         _instance, migration = _finished(tx, server, step)
-        if not then_delete:
-            liveness.require(deps, tx, steps.host(migration, step), f"told to {NAMES[step]}")
+        host = steps.host(migration, step)
+        # Without a host that was forced down it goes on, as it would had that been said later.
+        without = steps.left_out(migration, step) and liveness.given_up(deps, tx, host)
+        if not (then_delete or without):
+            liveness.require(deps, tx, host, f"told to {NAMES[step]}")
         asked = "delete" if then_delete else NAMES[step]
         journal.start(tx, stationary.action(deps, context, server, asked))
         cold = steps.cold(migration).replace(then_delete=then_delete)
@@ -156,7 +159,10 @@ def delete(deps: Deps, context: Context, server: str) -> bool:
     if migration.status == states.Move.FINISHED:
         resolve(deps, context, server, "confirm_resize", then_delete=True)
         return True
-    with contextlib.suppress(errors.WrongState, errors.Unavailable):
+    # What is not stopped now ends by itself, and its row says what follows.
+    with contextlib.suppress(errors.Error):
+        with deps.database.read() as tx:
+            migration = moves.get(tx, migration.uuid)
         abort(deps, context, migration)
     LOG.info("migration %s: server %s is deleted when it has ended", migration.uuid, server)
     return True

@@ -179,6 +179,16 @@ def cause(migration: objects.Migration) -> str:
     return (migration.error_message or "").partition(MEANWHILE)[0]
 
 
+def require_unplaced(read: objects.Migration, now: objects.Migration) -> None:
+    """Raise StaleWrite unless the move still looks for a host, and none else does so for it."""
+    if (now.stage, now.generation) != (None, read.generation) or now.status in states.TERMINAL:
+        raise errors.StaleWrite(
+            f"migration {now.uuid} is {now.status} at {now.stage or 'no step'} by now: "
+            "somebody else looks for its host, or has found one",
+            status=now.status,
+        )
+
+
 def fail(
     deps: Deps, migration: objects.Migration, error: errors.Error, step: str, host: str
 ) -> None:
@@ -188,6 +198,7 @@ def fail(
     """
     with deps.database.write() as tx:
         now = moves.hold(tx, migration.uuid)
+        require_unplaced(migration, now)
         _give_back(tx, now)
         error = stopped(now) or error
         told = reasons.read(error.facts) or now.reasons

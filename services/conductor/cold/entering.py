@@ -79,7 +79,7 @@ def begin_copies(deps: Deps) -> None:
                 migration.uuid,
                 expected={states.Move.PRE_MIGRATING},
                 generation=migration.generation,
-                at=moves.COPY,
+                at={moves.COPY},
                 status=states.Move.MIGRATING,
                 owner=migration.source,
                 lease_until=moving.lease(deps),

@@ -31,8 +31,13 @@ SELECT = "select_destinations"
 SURVEY = "survey_cold_move"
 
 
-def quietly(deps: Deps, migration: objects.Migration) -> None:
-    """Place the move; what speaks against it ends in its row."""
+def later(deps: Deps, migration: objects.Migration) -> None:
+    """Place the move in the background; what speaks against it ends in its row."""
+    deps.checking.begin(migration)
+    deps.pool.submit(_quietly, deps, migration)
+
+
+def _quietly(deps: Deps, migration: objects.Migration) -> None:
     contexts.adopt(contexts.admin(migration.request_id))
     try:
         place(deps, migration)
@@ -43,12 +48,24 @@ def quietly(deps: Deps, migration: objects.Migration) -> None:
 
 
 def place(deps: Deps, migration: objects.Migration) -> None:
-    """Claim the best host that has not refused yet and have it prepare; or end the move."""
+    """Claim the best host that has not refused yet and have it prepare; or end the move.
+
+    StaleWrite when it has one by now, or another attempt looks for it.
+    """
+    deps.checking.begin(migration)
+    try:
+        _place(deps, migration)
+    finally:
+        deps.checking.end(migration)
+
+
+def _place(deps: Deps, migration: objects.Migration) -> None:
     context = contexts.admin(migration.request_id)
     at = SURVEY, migration.source
     try:
         with deps.database.read() as tx:
             now = moves.get(tx, migration.uuid)
+            endings.require_unplaced(migration, now)
             instance = servers.get(tx, migration.instance_uuid)
         cold = steps.cold(now)
         stopped = endings.stopped(now)
@@ -127,7 +144,9 @@ def _settle_on(deps: Deps, migration: objects.Migration, host: str, cold: object
     except errors.StaleWrite:
         with deps.database.write() as tx:
             now = moves.get(tx, migration.uuid)
-            if now.status in states.TERMINAL and now.source != host:
+            # One that still looks for a host may be about to take this very claim.
+            settled = now.status in states.TERMINAL or now.destination is not None
+            if settled and host not in {now.source, now.destination}:
                 claims.release(tx, migration.instance_uuid, host)
         raise
     if stopped is not None:

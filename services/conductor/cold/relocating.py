@@ -20,7 +20,6 @@ class Relocating(conductor.Conductor):
     """The part of the manager that moves servers which may be off."""
 
     _deps: Deps
-    _checking: set[str]
 
     def migrate_server(  # noqa: PLR0913 - declared so
         self,
@@ -45,11 +44,8 @@ class Relocating(conductor.Conductor):
             bandwidth=bandwidth,
             zone=zone,
         )
-        self._checking.add(migration.uuid)
-        if wait:
-            self._place_cold(migration)
-        else:
-            self._deps.pool.submit(self._place_cold_quietly, migration)
+        begin = place.place if wait else place.later
+        begin(self._deps, migration)
         return migration
 
     def rank_relocation(
@@ -76,15 +72,3 @@ class Relocating(conductor.Conductor):
         """Take a host's report of a step of a cold move."""
         del context
         advance.report(self._deps, report)
-
-    def _place_cold(self, migration: objects.Migration) -> None:
-        try:
-            place.place(self._deps, migration)
-        finally:
-            self._checking.discard(migration.uuid)
-
-    def _place_cold_quietly(self, migration: objects.Migration) -> None:
-        try:
-            place.quietly(self._deps, migration)
-        finally:
-            self._checking.discard(migration.uuid)

@@ -56,7 +56,8 @@ class Connection:
                 if self._stopped.get(RETRY):
                     return False
             else:
-                LOG.info("connected to libvirt at %s", self._uri)
+                if tries:
+                    LOG.info("libvirt at %s answers again", self._uri)
                 return True
         return False
 

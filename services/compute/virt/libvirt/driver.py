@@ -221,7 +221,11 @@ class Driver(moves.ColdMoves, driver.Driver):
         data: objects.LibvirtLiveMigrateData,
         policy: objects.MigrationPolicy,
     ) -> driver.Terms:
-        """Leave out of the policy what libvirt and QEMU on both hosts cannot combine."""
+        """Leave out of the policy what libvirt and QEMU on both hosts cannot combine.
+
+        A daemon that is started anew meanwhile gets time to come back.
+        """
+        self._link.wait(migration.PATIENCE)
         there = data.destination_facts
         theirs = frozenset(there.features if there is not None else ())
         both = theirs.intersection(self._known().facts.features)

@@ -103,6 +103,8 @@ class Migration:
     ) -> driver.JobEnd:
         """Move the guest; returns when the job has ended, however it ended.
 
+        What leave() may remove is written down before it begins, or it does not begin.
+
         A job that an earlier process began goes on by itself; it is followed to its end.
         """
         uuid = instance.uuid
@@ -114,6 +116,10 @@ class Migration:
                 return Failure(agreed.refusal, cancelled=False), {}
             for note in agreed.notes:
                 LOG.warning("server %s moves with %s", uuid, note)
+            try:
+                self._note(instance, data)
+            except errors.Error as full:
+                return Failure(full.message, cancelled=False), {}
             return self._move(uuid, data, agreed.policy, told)
 
         return self._tracked(instance, data, act)
@@ -214,7 +220,6 @@ class Migration:
         targets = [disk.target for disk in data.disks] if terms.copied(data) else []
         self._running[uuid] = progress.Progress(data.migration_uuid, memory, targets)
         try:
-            self._note(instance, data)
             with self._told.job(uuid) as told:
                 failure, statistics = act(told)
             outcome = Outcome.LEFT if failure is None else self._outcome(uuid)

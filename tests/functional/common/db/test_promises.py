@@ -35,6 +35,7 @@ from common.db import leftovers
 from common.db import needs
 from common.db import services
 from common.db import tables
+from services.conductor.checking import Checking
 from services.conductor.deps import Deps
 from services.conductor.manager import Manager
 from services.scheduler import manager as choosing
@@ -225,6 +226,7 @@ class Conductor:
                 cluster.clock,
                 Now(),
                 "1",
+                Checking(),
             )
         )
 

@@ -28,6 +28,7 @@ from rpc.compute import Compute
 from rpc.scheduler import Scheduler
 from services.api import app
 from services.api import calls
+from services.conductor.checking import Checking
 from services.conductor.deps import Deps
 from services.conductor.manager import Manager
 from tests import factories
@@ -185,7 +186,7 @@ def api(tmp_path, empty, options, clock) -> Iterator[Api]:
     fill(store, tmp_path)
     database = engine.Database(url, clock=clock)
     bus = Hosts(conf)
-    conductor = Manager(Deps(conf, database, bus, Absent(), clock, Never(), "1"))
+    conductor = Manager(Deps(conf, database, bus, Absent(), clock, Never(), "1", Checking()))
     parts = calls.Parts(
         conf, database, conductor, images.Store(str(store)), policy.Policy(conf), clock
     )

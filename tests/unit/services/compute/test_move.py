@@ -141,6 +141,39 @@ def test_broken_post_copy_that_cannot_be_mended_is_for_a_person(make):
     assert ("link_lost", "migrate") == (last.error_code, last.failed_step)
 
 
+class Away(driver.Driver):
+    """A hypervisor whose daemon does not answer when it is asked what it can combine."""
+
+    def terms(self, instance, data, policy):
+        raise errors.HypervisorError("cannot connect to libvirt")
+
+
+def test_daemon_that_is_away_before_the_job_begins_ends_nothing_else(make):
+    """The guest stands where it stood, and what was prepared for it is gone."""
+    stage = make(memory_mb=2000, kind=Away)
+    stage.start()
+
+    assert states.Move.FAILED == stage.over()
+    last = stage.conductor.reports[-1]
+    assert ("hypervisor_error", "migrate", "host1") == (
+        last.error_code,
+        last.failed_step,
+        last.failed_host,
+    )
+    assert ["host1"] == stage.world.running(stage.server.uuid)
+    assert stage.server.uuid not in stage.world.host("host2").guests
+
+
+def test_daemon_that_is_away_when_a_job_is_taken_up_again_decides_nothing(make):
+    """The guest may be anywhere: neither half is touched."""
+    stage = make(memory_mb=2000, kind=Away)
+    stage.migration = stage.migration.replace(status=states.Move.RUNNING)
+    stage.conductor.row = stage.migration
+    stage.start()
+
+    assert states.Move.ERROR == stage.over()
+
+
 def test_abort_at_the_switch_says_that_it_is_too_late(make):
     """The guest runs at its destination already, and the source has not looked since."""
     stage = make(memory_mb=10_000, post_copy="on-timeout")

@@ -21,6 +21,7 @@ from common.db import hosts
 from common.db import servers
 from common.db import services
 from rpc import compute
+from services.conductor.checking import Checking
 from services.conductor.deps import Deps
 from services.conductor.manager import Manager
 from tests import factories
@@ -156,7 +157,7 @@ def stage(sqlite_tables) -> Iterator[Stage]:
     database = engine.Database(sqlite_tables, clock=clock)
     everybody = Everybody()
     scheduler = everybody.client(type("Scheduler", (), {"TOPIC": "scheduler"}))
-    deps = Deps(conf, database, everybody, scheduler, clock, Later(), "1")  # type: ignore[arg-type] # fakes
+    deps = Deps(conf, database, everybody, scheduler, clock, Later(), "1", Checking())  # type: ignore[arg-type] # fakes
     made = Stage(deps, everybody, clock)
     for name in ("host1", "host2", "host3"):
         made.host(name)

@@ -15,6 +15,7 @@ from common.db import servers
 from common.db import services
 from rpc.scheduler import Scheduler
 from services.conductor import lost
+from services.conductor.checking import Checking
 from services.conductor.deps import Deps
 from tests import factories
 from tests.factories import NOW
@@ -62,7 +63,7 @@ def deps(database, held, computes):
     conf = load.private({"conductor.lease": LEASE})
     scheduler = cast("Scheduler", None)  # nothing is chosen here
     with futures.ThreadPoolExecutor(1) as pool:
-        yield Deps(conf, database, computes, scheduler, held, pool, "1")
+        yield Deps(conf, database, computes, scheduler, held, pool, "1", Checking())
 
 
 @pytest.fixture

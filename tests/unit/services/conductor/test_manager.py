@@ -286,3 +286,18 @@ def test_move_that_was_aborted_takes_no_claim_of_the_next(stage, checked):
 
     assert "cancelled" == read(stage, first).status
     assert ["host2"] == stage.held(server.uuid)
+
+
+def test_abort_keeps_why_other_hosts_have_refused(stage, checked):
+    """Whoever tries again wants to know."""
+    server = stage.server()
+    move = migrate(stage, server)
+    refused = {"host3": [{"filter": "RamFilter", "reason": "3 MB free"}]}
+    with stage.deps.database.write() as tx:
+        moves.change(tx, move.uuid, expected={move.status}, reasons=refused)
+
+    stage.manager.abort_migration(context.admin(), server.uuid, move.uuid)
+
+    with stage.deps.database.read() as tx:
+        now = moves.get(tx, move.uuid)
+    assert ("cancelled", refused) == (now.status, now.reasons)

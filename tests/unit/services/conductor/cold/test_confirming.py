@@ -246,3 +246,69 @@ class TestStart:
 
 def _seconds(late, early):
     return (late - early).total_seconds()
+
+
+class TestHostIsGoneForGood:
+    """An operator said so, before the decision: the move ends without it all the same."""
+
+    def test_source_keeps_no_server_from_being_confirmed(self, stage):
+        server, move = waiting(stage)
+        sees(stage, RUNNING)
+        stage.force_down("host1")
+
+        confirm(stage, server)
+        tick(stage)
+
+        assert "settle_resize" == read(stage, move).stage
+        assert ("host2", "settle_resize") == stage.everybody.told("cold_step")[-1]
+
+    def test_destination_keeps_no_server_from_being_reverted(self, stage):
+        server, move = waiting(stage)
+        stage.force_down("host2")
+
+        stage.manager.revert_resize(stage.context, server.uuid)
+        tick(stage)
+
+        assert "finish_revert_resize" == read(stage, move).stage
+        assert ("host1", "finish_revert_resize") == stage.everybody.told("cold_step")[-1]
+
+    @pytest.mark.parametrize(("decide", "host"), [("confirm", "host1"), ("revert", "host2")])
+    def test_one_that_is_only_silent_is_waited_for(self, stage, decide, host):
+        """It may be back in a minute."""
+        server, move = waiting(stage)
+        sees(stage, RUNNING)
+        stage.clock.advance(stage.deps.conf.service.down_after + 1)
+        for name in {"host1", "host2", "host3"} - {host}:
+            stage.host(name)
+
+        with pytest.raises(errors.HostUnsuitable, match=host):
+            getattr(stage.manager, f"{decide}_resize")(stage.context, server.uuid)
+
+        assert states.Move.FINISHED == read(stage, move).status
+
+
+def test_delete_stands_whatever_its_abort_meets(stage):
+    """Who asked is not told of a conflict about what is done in the end."""
+    server = stage.server(task_state=states.Task.RESIZE_MIGRATING)
+    row = factories.migration(
+        instance_uuid=server.uuid,
+        type="migration",
+        status="migrating",
+        stage="resize_instance",
+        owner="host1",
+        source="host1",
+        destination="host2",
+        cold=factories.cold_move(),
+    )
+    with stage.deps.database.write() as tx:
+        move = moves.create(tx, row)
+
+    def moved_on(_migration):
+        raise errors.StaleWrite("it is beyond that")
+
+    stage.everybody.answers["host1", "abort_cold_move"] = moved_on
+
+    stage.manager.operate(stage.context, server.uuid, "delete")
+
+    assert [("host1", move.uuid)] == stage.everybody.told("abort_cold_move")
+    assert read(stage, move).cold.then_delete

@@ -1,7 +1,13 @@
 import pytest
 
+from common import errors
+from common import ids
+from common import objects
 from services.compute.virt import driver
+from services.compute.virt.libvirt import connection
+from services.compute.virt.libvirt import events
 from services.compute.virt.libvirt import migration
+from tests import factories
 
 ABORTED = migration.Failure("canceled by client", cancelled=True)
 UNKNOWN = migration.UNKNOWN.reason
@@ -34,3 +40,22 @@ def test_job_without_statistics_has_no_times():
     found = migration.ended(LEFT, migration.NOTHING, {})
 
     assert (None, None) == (found.downtime_ms, found.job_ms)
+
+
+def test_move_that_cannot_be_noted_does_not_begin(here, uri, monkeypatch):
+    """leave() would not know what to remove; the guest stays, and so does the reason."""
+    told = events.Events()
+    link = connection.Connection(uri, told)
+    moves = migration.Migration(here, link, told)
+    server = factories.instance(uuid=link.get().listAllDomains()[0].UUIDString())
+    data = objects.LibvirtLiveMigrateData(migration_uuid=ids.new())
+
+    def full(_instance, _data):
+        raise errors.NoDiskSpace("no space left for the note")
+
+    monkeypatch.setattr(moves, "job", lambda _uuid: None)
+    monkeypatch.setattr(moves, "_note", full)
+
+    found = moves.run(server, data, driver.Terms(factories.policy()))
+
+    assert (False, "no space left for the note") == (found.gone, found.reason)
