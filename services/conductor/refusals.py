@@ -19,6 +19,8 @@ LOG = logging.getLogger(__name__)
 
 # Work on a server that its delete need not wait for; a move is aborted first.
 INTERRUPTED = frozenset({states.Task.SPAWNING, *(row.during for row in states.OPERATIONS.values())})
+# How a server is deleted whose host is gone for good.
+NEVER = "; when it never will be, force its service down: whimbrel service force-down {}"
 
 
 def check(instance: objects.Instance, operation: str, row: states.Operation) -> None:
@@ -64,7 +66,7 @@ def reachable(deps: Deps, tx: Tx, instance: objects.Instance, operation: str) ->
         if operation == "delete" and liveness.given_up(deps, tx, instance.host):
             LOG.warning("server %s: deleted without its host: %s", instance.uuid, down)
             return False
-        hint = "; when it never will be, force its service down" if operation == "delete" else ""
+        hint = NEVER.format(instance.host) if operation == "delete" else ""
         raise errors.WrongState(
             f"Cannot '{operation}' instance {instance.uuid} now: {down}; "
             f"try again when the host is back{hint}"
