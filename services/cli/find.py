@@ -60,18 +60,34 @@ def service(client: api.Api, host: str, binary: str) -> api.Row:
 
 
 def migration(client: api.Api, word: str) -> api.Row:
-    """Give the whole of the one migration with this uuid, or this number."""
-    known = is_uuid(word) or word.isdecimal()
-    found = _get(client, "/os-migrations", "migration", word) if known else None
-    if not found:
-        raise failures.Missing(f"no migration has the id {word!r}")
-    return found
+    """Give the whole of a migration, by its id or number, or of the newest of a server."""
+    found = _move(client, word)
+    if found:
+        return found
+    try:
+        moved = server(client, word)
+    except failures.Missing as missing:
+        raise failures.Missing(
+            f"no migration has the id {word!r}, and no server is called so; "
+            "see: whimbrel migration list"
+        ) from missing
+    whole: api.Row = client.get(f"/os-migrations/{newest(client, moved)}")["migration"]
+    return whole
+
+
+def newest(client: api.Api, found: api.Row) -> str:
+    """Give the id of the server's newest migration."""
+    rows = client.rows("/os-migrations", "migrations", instance_uuid=found["id"])
+    if not rows:
+        raise failures.Missing(
+            f"{found['name']} has never been moved; see: whimbrel migration list"
+        )
+    return str(rows[0]["uuid"])
 
 
 def going_on(client: api.Api, word: str) -> str:
     """Give the path of a migration, by its id or number or by the server that is moved."""
-    known = is_uuid(word) or word.isdecimal()
-    move = _get(client, "/os-migrations", "migration", word) if known else None
+    move = _move(client, word)
     if move:
         return f"/servers/{move['instance_uuid']}/migrations/{move['uuid']}"
     found = server(client, word)
@@ -105,6 +121,12 @@ def is_uuid(word: str) -> bool:
         return str(uuid.UUID(word)) == word.lower()
     except ValueError:
         return False
+
+
+def _move(client: api.Api, word: str) -> api.Row | None:
+    """Give the migration with this id or number, if the word can be one."""
+    known = is_uuid(word) or word.isdecimal()
+    return _get(client, "/os-migrations", "migration", word) if known else None
 
 
 def _cold(client: api.Api, found: api.Row) -> list[api.Row]:
