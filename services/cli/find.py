@@ -56,7 +56,7 @@ def service(client: api.Api, host: str, binary: str) -> api.Row:
     rows = client.rows("/os-services", "services")
     by_id = [row for row in rows if row["id"] == host]
     by_host = [row for row in rows if (row["host"], row["binary"]) == (host, binary)]
-    return one(f"{binary} service", host, by_id or by_host)
+    return one(f"{binary} service", host, by_id or by_host, noun="service")
 
 
 def migration(client: api.Api, word: str) -> api.Row:
@@ -105,10 +105,14 @@ def choose(kind: str, word: str, rows: list[api.Row]) -> api.Row:
     return one(kind, word, by_id or [row for row in rows if row["name"] == word])
 
 
-def one(kind: str, word: str, rows: list[api.Row]) -> api.Row:
-    """Give the only row there is; Missing or Ambiguous otherwise."""
+def one(kind: str, word: str, rows: list[api.Row], noun: str | None = None) -> api.Row:
+    """Give the only row there is; Missing or Ambiguous otherwise.
+
+    `noun` is what the commands call it, where that is not its kind.
+    """
     if not rows:
-        raise failures.Missing(f"no {kind} is called {word!r}")
+        lists = f"whimbrel {noun or kind.replace(' ', '-')} list"
+        raise failures.Missing(f"no {kind} is called {word!r}; see: {lists}")
     if len(rows) > 1:
         matches = "\n".join(f"  {row['id']}  {row.get('status', '')}".rstrip() for row in rows)
         raise failures.Ambiguous(f"{len(rows)} {kind}s are called {word!r}, use an id:\n{matches}")

@@ -39,7 +39,8 @@ def test_an_unknown_server_is_named(api, whimbrel, word):
 
     typed = whimbrel("server", "show", word)
 
-    assert (1, f"error: no server is called '{word}'\n") == (typed.status, typed.err)
+    assert 1 == typed.status
+    assert f"error: no server is called '{word}'; see: whimbrel server list\n" == typed.err
 
 
 def test_a_flavor_goes_by_name(api, whimbrel):

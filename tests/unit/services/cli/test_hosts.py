@@ -75,4 +75,8 @@ def test_an_unknown_host_has_no_service(api, whimbrel):
 
     typed = whimbrel("service", "enable", "host9")
 
-    assert (1, "error: no nova-compute service is called 'host9'\n") == (typed.status, typed.err)
+    assert 1 == typed.status
+    assert (
+        "error: no nova-compute service is called 'host9'; see: whimbrel service list\n"
+        == typed.err
+    )
