@@ -81,7 +81,7 @@ class Store:
         if not named:
             raise errors.ImageNotFound(
                 f"image {wanted} is not in the store {self.location}; "
-                "see which are: openstack image list"
+                "see which are: whimbrel image list"
             )
         if len(named) > 1:
             ids = ", ".join(image.id for image in named)

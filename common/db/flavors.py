@@ -33,7 +33,7 @@ def get(tx: Tx, flavor: str) -> objects.Flavor:
         row = tx.row(sa.select(_T).where(column == flavor))
         if row is not None:
             return rows.make(objects.Flavor, row)
-    raise errors.FlavorNotFound(f"flavor {flavor} does not exist; see: openstack flavor list")
+    raise errors.FlavorNotFound(f"flavor {flavor} does not exist; see: whimbrel flavor list")
 
 
 def all(tx: Tx) -> list[objects.Flavor]:  # noqa: A001 - qualified where used

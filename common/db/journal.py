@@ -218,7 +218,7 @@ def _number(tx: Tx, instance_uuid: str, request_id: str) -> int:
     if row is None:
         raise errors.ActionNotFound(
             f"server {instance_uuid} has no action {request_id}; "
-            f"see: openstack server event list {instance_uuid}"
+            f"see: whimbrel migration list --server {instance_uuid}"
         )
     number: int = row["id"]
     return number

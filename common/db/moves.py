@@ -71,6 +71,16 @@ def get_by_id(tx: Tx, number: int) -> objects.Migration:
     return _one(tx, sa.select(_T).where(_T.c.id == number), number)
 
 
+def own(found: objects.Migration, server: str, key: str) -> objects.Migration:
+    """Give a move that was asked for by `key`, if it is the server's; else MigrationNotFound."""
+    if found.instance_uuid != server:
+        raise errors.MigrationNotFound(
+            f"server {server} has no migration {key}; "
+            f"see: whimbrel migration list --server {server}"
+        )
+    return found
+
+
 def find(
     tx: Tx,
     *,

@@ -48,7 +48,7 @@ def get(tx: Tx, network: str) -> objects.Network:
         row = tx.row(sa.select(_T).where(column == network))
         if row is not None:
             return rows.make(objects.Network, row)
-    raise errors.NetworkNotFound(f"network {network} does not exist; see: openstack network list")
+    raise errors.NetworkNotFound(f"network {network} does not exist; see: whimbrel network list")
 
 
 def all(tx: Tx) -> list[objects.Network]:  # noqa: A001 - qualified where used

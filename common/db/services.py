@@ -83,6 +83,14 @@ def change(
     return get(tx, uuid, now, down_after)
 
 
+def forced(host: str) -> str:
+    """Say why nothing is asked of a host that was forced down, and how that is taken back."""
+    return (
+        "its compute service is forced down "
+        f"(to take that back: whimbrel service force-down {host} --unset)"
+    )
+
+
 def make(row: Mapping[str, Any], now: datetime.datetime, down_after: float) -> objects.Service:
     """Make the object of a row, up or down as of `now`."""
     return rows.make(objects.Service, row, up=is_up(row, now, down_after))

@@ -58,7 +58,8 @@ def bring_up(args: argparse.Namespace) -> int:
         up.clear(plan, clock.say)
         links.check_free(plan)
         up.start(registry.reserve(plan), clock.say, keep=args.keep)
-    clock.say(f'lab {plan.name!r} is up; next: eval "$(lab env)", lab status, lab down')
+    lab = programs.LAB
+    clock.say(f'lab {plan.name!r} is up; next: eval "$({lab} env)", {lab} status, {lab} down')
     return 0
 
 
@@ -103,7 +104,7 @@ def execute(args: argparse.Namespace) -> int:
     plan = registry.find(args.name)
     argv = args.command[1:] if args.command[:1] == ["--"] else args.command
     if not argv:
-        raise errors.Unknown("no command given", "lab exec HOST -- CMD")
+        raise errors.Unknown("no command given", f"{programs.LAB} exec HOST -- CMD")
     if args.host != plans.CONTROLLER:
         argv = hypervisor.enter(plan.host(args.host), *argv)
     os.execvpe(argv[0], argv, {**os.environ, **status.variables(plan)})  # noqa: S606 - its purpose
@@ -188,13 +189,13 @@ def show_domain(args: argparse.Namespace) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line's grammar."""
-    top = argparse.ArgumentParser(prog="lab", description="Libvirt hosts on this machine.")
+    top = argparse.ArgumentParser(prog=programs.LAB, description="Libvirt hosts on this machine.")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="COMMAND")
     add_up(verb(verbs, "up", bring_up, "start a lab"))
     verb(verbs, "down", take_down, "take a lab away, whatever state it is in")
     verb(verbs, "status", show_status, "what runs, and how to look around")
-    verb(verbs, "env", show_env, 'shell variables: eval "$(lab env)"')
-    on_host = verb(verbs, "exec", execute, "run a command inside a host: lab exec HOST -- CMD")
+    verb(verbs, "env", show_env, f'shell variables: eval "$({programs.LAB} env)"')
+    on_host = verb(verbs, "exec", execute, "run a command inside a host: exec HOST -- CMD")
     on_host.add_argument("host")
     on_host.add_argument("command", nargs=argparse.REMAINDER)
     for name, function, words in (

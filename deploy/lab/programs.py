@@ -6,6 +6,8 @@ import subprocess
 
 from deploy.lab import errors
 
+# The lab's own command line, as it is typed in the checkout.
+LAB = "deploy/lab/lab"
 PACKAGES = {
     "ip": "iproute2",
     "bridge": "iproute2",

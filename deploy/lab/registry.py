@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from deploy.lab import errors
 from deploy.lab import plan as plans
 from deploy.lab import processes
+from deploy.lab import programs
 from deploy.lab.plan import Plan
 
 FIRST_PORTS = {"amqp": 5680, "dist": 25680, "epmd": 4380, "api": 8774}
@@ -63,7 +64,9 @@ def find(name: str) -> Plan:
     plan = recall(name)
     if plan is None:
         others = ", ".join(each.name for each in known()) or "none"
-        raise errors.Unknown(f"there is no lab {name!r}", f"labs: {others}; start one: lab up")
+        raise errors.Unknown(
+            f"there is no lab {name!r}", f"labs: {others}; start one: {programs.LAB} up"
+        )
     return plan
 
 

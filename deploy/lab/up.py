@@ -50,7 +50,8 @@ def start(plan: Plan, say: Say, *, keep: bool = False) -> None:
         Builder(plan, say).build()
     except BaseException:
         if keep:
-            say("not up; what there is stays, until `lab down` or the next `lab up`")
+            lab = programs.LAB
+            say(f"not up; what there is stays, until `{lab} down` or the next `{lab} up`")
             raise
         say(f"not up; taking it away again, the logs stay in {plan.root / down.KEPT}")
         down.remove(plan)
@@ -61,9 +62,10 @@ def clear(plan: Plan, say: Say) -> None:
     """Take away what is left of a former lab of that name; Busy if that lab is healthy."""
     former = registry.recall(plan.name)
     if former and registry.healthy(former):
+        lab = programs.LAB
         raise errors.Busy(
             f"lab {plan.name!r} runs already ({former.count} hosts, {former.subnet})",
-            "see `lab status`; use it with `lab env`, or end it with `lab down`",
+            f"see `{lab} status`; use it with `{lab} env`, or end it with `{lab} down`",
         )
     if former or (plan.root / "ns").exists():
         say("a former lab of this name is half there: taking it away first")

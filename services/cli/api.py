@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
@@ -19,11 +20,13 @@ Row = dict[str, Any]
 # The newest version that standard clients speak too.
 NEWEST = "2.96"
 CONNECT_SECONDS = 5
-# Longer than the API waits for the checks of a live migration.
-ANSWER_SECONDS = 200
+# Longer than the API waits for the slowest answer of the conductor's: that of a resolution, 240 s.
+ANSWER_SECONDS = 300
 # Reasons of so many hosts are too long for one line.
 SEVERAL = 2
 SCHEMES = ("http://", "https://")
+AT_WORK = "the order may still be at work; see: whimbrel migration list"
+ASK_AGAIN = "ask again, or look at the log of whimbrel-api"
 HINT = "name another with --endpoint or WHIMBREL_ENDPOINT"
 
 
@@ -83,10 +86,7 @@ class Api:
                 timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
             )
         except exceptions.ClientException as error:
-            where = url.partition("?")[0]
-            raise failures.Unreachable(
-                f"no API answers at {where}: {_reason(error)}; {HINT}"
-            ) from error
+            raise _unheard(error, method, url.partition("?")[0]) from error
         if response.status_code >= requests.codes.bad_request:
             raise refusal(response)
         return Answer(_body(response), response.headers)
@@ -147,8 +147,19 @@ def _next(links: list[Row]) -> str | None:
     return next((link["href"] for link in links if link["rel"] == "next"), None)
 
 
-def _reason(error: BaseException) -> str:
-    """Give the innermost words of a failed connection: refused, timed out, unknown name."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__ or error
-    return getattr(error, "strerror", None) or str(error)
+def _unheard(error: BaseException, method: str, where: str) -> failures.Unreachable:
+    """Tell an API that was asked and has not answered from one that is not there."""
+    chain = list(_chain(error))
+    if any(isinstance(one, requests.exceptions.ReadTimeout) for one in chain):
+        advice = ASK_AGAIN if method == "GET" else AT_WORK
+        return failures.Late(f"no answer within {ANSWER_SECONDS:g} s from {where}: {advice}")
+    # The innermost words: refused, timed out, unknown name.
+    reason = getattr(chain[-1], "strerror", None) or str(chain[-1])
+    return failures.Unreachable(f"no API answers at {where}: {reason}; {HINT}")
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Give an error and what led to it, the innermost last."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -37,7 +37,7 @@ class ExplainServer(command.List):
 
     def _reasons(self, server: api.Row, migration: str | None) -> tuple[str, api.Row]:
         if migration is not None:
-            return self._of_move(find.migration(self.client, migration))
+            return self._of_move(self._own(server, migration))
         fault = server.get("fault") or {}
         if fault.get("reasons"):
             return f"which is {server['status']}", fault["reasons"]
@@ -45,6 +45,15 @@ class ExplainServer(command.List):
         if not rows:
             return "when it was built", {}
         return self._of_move(find.migration(self.client, rows[0]["uuid"]))
+
+    def _own(self, server: api.Row, migration: str) -> api.Row:
+        move = find.migration(self.client, migration)
+        if move["instance_uuid"] != server["id"]:
+            raise failures.Missing(
+                f"{server['name']} has no migration {migration!r}; "
+                f"see: whimbrel migration list --server {server['id']}"
+            )
+        return move
 
     def _of_move(self, move: api.Row) -> tuple[str, api.Row]:
         return f"migration {move['uuid']}, {move['status']}", move.get("reasons") or {}

@@ -21,6 +21,10 @@ class Unreachable(Failure):
     """No API answers at the endpoint."""
 
 
+class Late(Unreachable):
+    """The API was asked, and has not answered in time; what was ordered may go on."""
+
+
 class Refused(Failure):
     """The API answered with an error; keeps its HTTP status."""
 

@@ -56,22 +56,38 @@ def service(client: api.Api, host: str, binary: str) -> api.Row:
     rows = client.rows("/os-services", "services")
     by_id = [row for row in rows if row["id"] == host]
     by_host = [row for row in rows if (row["host"], row["binary"]) == (host, binary)]
-    return one(f"{binary} service", host, by_id or by_host)
+    return one(f"{binary} service", host, by_id or by_host, noun="service")
 
 
 def migration(client: api.Api, word: str) -> api.Row:
-    """Give the whole of the one migration with this uuid, or this number."""
-    known = is_uuid(word) or word.isdecimal()
-    found = _get(client, "/os-migrations", "migration", word) if known else None
-    if not found:
-        raise failures.Missing(f"no migration has the id {word!r}")
-    return found
+    """Give the whole of a migration, by its id or number, or of the newest of a server."""
+    found = _move(client, word)
+    if found:
+        return found
+    try:
+        moved = server(client, word)
+    except failures.Missing as missing:
+        raise failures.Missing(
+            f"no migration has the id {word!r}, and no server is called so; "
+            "see: whimbrel migration list"
+        ) from missing
+    whole: api.Row = client.get(f"/os-migrations/{newest(client, moved)}")["migration"]
+    return whole
+
+
+def newest(client: api.Api, found: api.Row) -> str:
+    """Give the id of the server's newest migration."""
+    rows = client.rows("/os-migrations", "migrations", instance_uuid=found["id"])
+    if not rows:
+        raise failures.Missing(
+            f"{found['name']} has never been moved; see: whimbrel migration list"
+        )
+    return str(rows[0]["uuid"])
 
 
 def going_on(client: api.Api, word: str) -> str:
     """Give the path of a migration, by its id or number or by the server that is moved."""
-    known = is_uuid(word) or word.isdecimal()
-    move = _get(client, "/os-migrations", "migration", word) if known else None
+    move = _move(client, word)
     if move:
         return f"/servers/{move['instance_uuid']}/migrations/{move['uuid']}"
     found = server(client, word)
@@ -89,10 +105,14 @@ def choose(kind: str, word: str, rows: list[api.Row]) -> api.Row:
     return one(kind, word, by_id or [row for row in rows if row["name"] == word])
 
 
-def one(kind: str, word: str, rows: list[api.Row]) -> api.Row:
-    """Give the only row there is; Missing or Ambiguous otherwise."""
+def one(kind: str, word: str, rows: list[api.Row], noun: str | None = None) -> api.Row:
+    """Give the only row there is; Missing or Ambiguous otherwise.
+
+    `noun` is what the commands call it, where that is not its kind.
+    """
     if not rows:
-        raise failures.Missing(f"no {kind} is called {word!r}")
+        lists = f"whimbrel {noun or kind.replace(' ', '-')} list"
+        raise failures.Missing(f"no {kind} is called {word!r}; see: {lists}")
     if len(rows) > 1:
         matches = "\n".join(f"  {row['id']}  {row.get('status', '')}".rstrip() for row in rows)
         raise failures.Ambiguous(f"{len(rows)} {kind}s are called {word!r}, use an id:\n{matches}")
@@ -105,6 +125,12 @@ def is_uuid(word: str) -> bool:
         return str(uuid.UUID(word)) == word.lower()
     except ValueError:
         return False
+
+
+def _move(client: api.Api, word: str) -> api.Row | None:
+    """Give the migration with this id or number, if the word can be one."""
+    known = is_uuid(word) or word.isdecimal()
+    return _get(client, "/os-migrations", "migration", word) if known else None
 
 
 def _cold(client: api.Api, found: api.Row) -> list[api.Row]:

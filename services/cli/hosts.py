@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import argparse
 
 from services.cli import api
@@ -102,6 +103,7 @@ SERVICES: tuple[command.Column, ...] = (
     ("Zone", command.at("zone")),
     ("Status", command.at("status")),
     ("State", command.at("state")),
+    ("Forced down", command.at("forced_down")),
     ("Updated", command.at("updated_at")),
     ("Disabled Reason", command.at("disabled_reason")),
 )
@@ -155,9 +157,7 @@ class ListServices(command.List):
 
 
 class Switch(command.Show):
-    """Enable or disable the service of a host."""
-
-    STATUS = ""
+    """Change what is said of the service of a host."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add which one."""
@@ -169,24 +169,24 @@ class Switch(command.Show):
     def take_action(self, parsed_args: argparse.Namespace) -> command.Shown:
         """Order the change."""
         service = find.service(self.client, parsed_args.host, parsed_args.binary)
-        body = {"status": self.STATUS, **self._more(parsed_args)}
-        answer = self.client.send("PUT", f"/os-services/{service['id']}", body)
+        path = f"/os-services/{service['id']}"
+        answer = self.client.send("PUT", path, self._change(parsed_args))
         return command.shown(command.lower(SERVICES), answer.body["service"])
 
-    def _more(self, parsed_args: argparse.Namespace) -> api.Row:
-        return {}
+    @abc.abstractmethod
+    def _change(self, parsed_args: argparse.Namespace) -> api.Row:
+        """Give what is to be changed."""
 
 
 class EnableService(Switch):
     """Let a host be given servers again."""
 
-    STATUS = "enabled"
+    def _change(self, parsed_args: argparse.Namespace) -> api.Row:
+        return {"status": "enabled"}
 
 
 class DisableService(Switch):
     """Give a host no more servers; those that it has go on."""
-
-    STATUS = "disabled"
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add why."""
@@ -194,5 +194,21 @@ class DisableService(Switch):
         parser.add_argument("--reason", help="shown to whoever wonders")
         return parser
 
-    def _more(self, parsed_args: argparse.Namespace) -> api.Row:
-        return {"disabled_reason": parsed_args.reason} if parsed_args.reason else {}
+    def _change(self, parsed_args: argparse.Namespace) -> api.Row:
+        reason = {"disabled_reason": parsed_args.reason} if parsed_args.reason else {}
+        return {"status": "disabled", **reason}
+
+
+class ForceDown(Switch):
+    """Say that a host is off for good, so that nobody waits for it; make sure of it before."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Add how to take it back."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--unset", action="store_true", help="take it back: the host is up when it reports"
+        )
+        return parser
+
+    def _change(self, parsed_args: argparse.Namespace) -> api.Row:
+        return {"forced_down": not parsed_args.unset}

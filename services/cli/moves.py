@@ -19,6 +19,7 @@ from services.cli import watch
 # Statuses in which a watched move has ended as it was to.
 GOOD = frozenset({"completed", "finished", "confirmed", "reverted"})
 FINISHED = frozenset({"finished"})
+WHICH = "id or number, or a server for its newest: name or id"
 # Where the API takes what is said of zones, beside Nova's own keys.
 ZONE = "whimbrel:zone"
 # Below 2.34 the checks are made, and their refusals told, before the answer.
@@ -208,7 +209,7 @@ class LiveMigrate(command.Show):
         body, version = order(chosen)
         path = f"/servers/{server['id']}/action"
         answer = self.client.send("POST", path, {"os-migrateLive": body}, version=version)
-        return begun(answer) or newest(self.client, server)
+        return begun(answer) or find.newest(self.client, server)
 
 
 def add_zone(parser: argparse.ArgumentParser) -> None:
@@ -308,7 +309,7 @@ class ShowMove(command.Show):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add which one."""
         parser = super().get_parser(prog_name)
-        parser.add_argument("migration", help="id or number")
+        parser.add_argument("migration", help=WHICH)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> command.Shown:
@@ -323,7 +324,7 @@ class WatchMove(command.Act):
         """Add which one."""
         parser = super().get_parser(prog_name)
         which = parser.add_mutually_exclusive_group(required=True)
-        which.add_argument("migration", nargs="?", help="id or number")
+        which.add_argument("migration", nargs="?", help=WHICH)
         which.add_argument("--server", help="the newest of this server, name or id")
         return parser
 
@@ -340,15 +341,7 @@ class WatchMove(command.Act):
         if not chosen.server:
             return str(chosen.migration)
         server = find.server(self.client, chosen.server)
-        return newest(self.client, server)
-
-
-def newest(client: api.Api, server: api.Row) -> str:
-    """Give the id of the server's newest migration."""
-    rows = client.rows("/os-migrations", "migrations", instance_uuid=server["id"])
-    if not rows:
-        raise failures.Missing(f"{server['name']} has never been moved")
-    return str(rows[0]["uuid"])
+        return find.newest(self.client, server)
 
 
 def _time(words: str) -> datetime:

@@ -158,7 +158,7 @@ def _begin(
     answer = client.send(
         "POST", f"/servers/{server['id']}/action", {action: order}, version=api.NEWEST
     )
-    uuid = moves.begun(answer) or moves.newest(client, server)
+    uuid = moves.begun(answer) or find.newest(client, server)
     name = server["name"]
     decide = f"decide with: whimbrel server confirm {name} | whimbrel server revert {name}"
     if not chosen.wait:
@@ -177,7 +177,7 @@ def _begin(
 def _end(asked: command.Act, chosen: argparse.Namespace, action: str, status: str) -> None:
     client = asked.client
     server = find.server(client, chosen.server)
-    uuid = moves.newest(client, server)
+    uuid = find.newest(client, server)
     client.send("POST", f"/servers/{server['id']}/action", {action: None})
     if not chosen.wait:
         return

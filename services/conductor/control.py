@@ -85,9 +85,7 @@ def set_limits(deps: Deps, wanted: dict[str, int]) -> dict[str, int]:
 
 def _going_on(deps: Deps, server: str, key: str, what: str) -> objects.Migration:
     with deps.database.read() as tx:
-        migration = moves.get(tx, key)
-    if migration.instance_uuid != server:
-        raise errors.MigrationNotFound(f"server {server} has no migration {key}")
+        migration = moves.own(moves.get(tx, key), server, key)
     if migration.status in states.TERMINAL:
         raise errors.WrongState(
             f"migration {key} cannot be {what}: it is {migration.status} already"

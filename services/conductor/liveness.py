@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from common import errors
 from common.db import hosts
+from common.db import services
 
 if TYPE_CHECKING:
     from common import objects
@@ -43,6 +44,6 @@ def _silence(deps: Deps, found: objects.ComputeNode) -> str:
     if service is None or service.last_seen is None:
         return "its compute service has never reported"
     if service.forced_down:
-        return "its compute service is forced down"
+        return services.forced(found.host)
     seconds = (deps.clock.now() - service.last_seen) / datetime.timedelta(seconds=1)
     return f"its compute service is down, last seen {seconds:.0f} s ago"

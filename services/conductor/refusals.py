@@ -19,6 +19,13 @@ LOG = logging.getLogger(__name__)
 
 # Work on a server that its delete need not wait for; a move is aborted first.
 INTERRUPTED = frozenset({states.Task.SPAWNING, *(row.during for row in states.OPERATIONS.values())})
+# Tasks of a server that moves; the list of its moves says how far it is.
+BY_MOVE = frozenset(
+    {states.Task.MIGRATING, *(task for task in states.Task if task.startswith("resize_"))}
+)
+MOVES = "whimbrel migration list --server"
+# How a server is deleted whose host is gone for good.
+NEVER = "; when it never will be, force its service down: whimbrel service force-down {}"
 
 
 def check(instance: objects.Instance, operation: str, row: states.Operation) -> None:
@@ -44,9 +51,11 @@ def settled(tx: Tx, instance: objects.Instance, operation: str) -> None:
 def wrong_state(
     instance: objects.Instance, operation: str, kind: str, state: str
 ) -> errors.WrongState:
-    """Make the refusal that names the state in the way."""
+    """Make the refusal that names the state in the way, and where to see more of it."""
+    look = MOVES if state in BY_MOVE else "whimbrel server show"
     return errors.WrongState(
-        f"Cannot '{operation}' instance {instance.uuid} while it is in {kind} {state}"
+        f"Cannot '{operation}' instance {instance.uuid} while it is in {kind} {state}; "
+        f"see: {look} {instance.uuid}"
     )
 
 
@@ -64,7 +73,7 @@ def reachable(deps: Deps, tx: Tx, instance: objects.Instance, operation: str) ->
         if operation == "delete" and liveness.given_up(deps, tx, instance.host):
             LOG.warning("server %s: deleted without its host: %s", instance.uuid, down)
             return False
-        hint = "; when it never will be, force its service down" if operation == "delete" else ""
+        hint = NEVER.format(instance.host) if operation == "delete" else ""
         raise errors.WrongState(
             f"Cannot '{operation}' instance {instance.uuid} now: {down}; "
             f"try again when the host is back{hint}"

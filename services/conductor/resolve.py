@@ -92,22 +92,15 @@ def _hosts(migration: objects.Migration) -> tuple[str, str]:
 
 def _subject(deps: Deps, tx: Tx, instance: objects.Instance, key: str) -> objects.Migration:
     """Give a move that ended in `error`, or one that goes on and on whose end nobody will tell."""
-    migration = _of(tx, instance, key)
+    migration = moves.own(moves.get(tx, key), instance.uuid, key)
     if migration.status in states.TERMINAL:
         return _unsettled(tx, instance, key)
     stuck.require(deps, tx, migration)
     return migration
 
 
-def _of(tx: Tx, instance: objects.Instance, key: str) -> objects.Migration:
-    migration = moves.get(tx, key)
-    if migration.instance_uuid != instance.uuid:
-        raise errors.MigrationNotFound(f"server {instance.uuid} has no migration {key}")
-    return migration
-
-
 def _unsettled(tx: Tx, instance: objects.Instance, key: str) -> objects.Migration:
-    migration = _of(tx, instance, key)
+    migration = moves.own(moves.get(tx, key), instance.uuid, key)
     if migration.type != states.Kind.LIVE or migration.status != states.Move.ERROR:
         raise errors.WrongState(
             f"migration {key} has nothing to resolve: it is a {migration.type} that is "

@@ -82,7 +82,8 @@ def _wait(deps: Deps, tx: Tx, migration: objects.Migration) -> str | None:
     if not liveness.given_up(deps, tx, source):
         return (
             f"{source} drives it and reports its end: wait for that; when {source} never comes "
-            "back, force its service down and resolve again"
+            "back, make sure that it is off, force its service down (whimbrel service force-down "
+            f"{source}), and resolve again"
         )
     rest = _rest(deps, migration)
     if rest <= 0:

@@ -81,7 +81,10 @@ def test_a_server_lives_and_goes(whimbrel, services):
         assert "" == whimbrel("server", *order, "--wait", "tern").err
         assert (then, "host1") == status(whimbrel, made)
     assert 0 == whimbrel("server", "delete", "--wait", "tern").status
-    assert "error: no server is called 'tern'\n" == whimbrel("server", "show", "tern").err
+    assert (
+        "error: no server is called 'tern'; see: whimbrel server list\n"
+        == whimbrel("server", "show", "tern").err
+    )
     assert [] == services.world.running(made["id"])
 
 
@@ -219,7 +222,10 @@ def test_flavors_and_networks_come_and_go(whimbrel):
     assert 0 == whimbrel("network", "create", "n", "--bridge", "br-n").status
     assert 0 == whimbrel("network", "delete", "n").status
 
-    assert "error: no network is called 'n'\n" == whimbrel("network", "delete", "n").err
+    assert (
+        "error: no network is called 'n'; see: whimbrel network list\n"
+        == whimbrel("network", "delete", "n").err
+    )
 
 
 def test_a_wrong_password_is_refused(whimbrel):
@@ -234,7 +240,7 @@ def test_an_unknown_flavor_is_an_error_before_anything_is_made(whimbrel):
     """No server of that name is left behind."""
     words = ("--flavor", "m9.none", "--image", "guest")
 
-    assert "error: no flavor is called 'm9.none'\n" == (
+    assert "error: no flavor is called 'm9.none'; see: whimbrel flavor list\n" == (
         whimbrel("server", "create", "ruff", *words).err
     )
     assert 1 == whimbrel("server", "show", "ruff").status

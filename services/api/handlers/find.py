@@ -42,12 +42,7 @@ def any_move(tx: Tx, key: str) -> objects.Migration:
 
 def move(tx: Tx, server_uuid: str, key: str) -> objects.Migration:
     """Give a move of this server, by its number or uuid."""
-    found = any_move(tx, key)
-    if found.instance_uuid != server_uuid:
-        raise errors.MigrationNotFound(
-            f"server {server_uuid} has no migration {key}; see: whimbrel migration list"
-        )
-    return found
+    return moves.own(any_move(tx, key), server_uuid, key)
 
 
 def all_services(call: Call, tx: Tx) -> list[objects.Service]:

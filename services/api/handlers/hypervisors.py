@@ -170,14 +170,16 @@ def _node(call: Call, tx: Tx, key: str) -> objects.ComputeNode:
     for node in find.all_hosts(call, tx):
         if key == (node.uuid if by_uuid else str(node.id)):
             return node
-    raise errors.HostNotFound(f"no hypervisor has the id {key}; see: openstack hypervisor list")
+    raise errors.HostNotFound(f"no hypervisor has the id {key}; see: whimbrel host list")
 
 
 def _matching(call: Call, pattern: str) -> list[objects.ComputeNode]:
     with call.parts.database.read() as tx:
         nodes = [node for node in find.all_hosts(call, tx) if pattern in node.host]
     if not nodes:
-        raise errors.HostNotFound(f"no hypervisor has {pattern} in its name")
+        raise errors.HostNotFound(
+            f"no hypervisor has {pattern} in its name; see: whimbrel host list"
+        )
     return nodes
 
 

@@ -110,11 +110,16 @@ def untouched(
     if shared:
         return "the server's files are on shared storage"
     if data.destination_has_files:
-        raise errors.DiskExists(
-            f"{data.destination_address} has files of server {instance.uuid} already: "
-            "look at them and remove them there, or choose another host"
-        )
+        raise occupied(str(data.destination_address), instance.uuid)
     return f"{data.destination_address} has no files of the server"
+
+
+def occupied(host: str, uuid: str, where: str = "already") -> errors.DiskExists:
+    """Make the refusal of a host that has files of a server which nobody may overwrite."""
+    return errors.DiskExists(
+        f"{host} has files of server {uuid} {where}: "
+        "look at them and remove them there, or choose another host"
+    )
 
 
 def room(data: objects.LibvirtLiveMigrateData) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from common.db import services
+
 if TYPE_CHECKING:
     from common.db.hosts import Room
     from services.scheduler.request import Request
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 def compute(host: Room, _request: Request) -> str | None:
     """Refuse a host whose compute service is silent, said to be down, or out of use."""
     if host.forced_down:
-        return "its compute service is forced down"
+        return services.forced(host.name)
     if host.silent is None:
         return "its compute service has never reported"
     if not host.up:

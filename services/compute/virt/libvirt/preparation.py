@@ -45,7 +45,7 @@ def prepare(
         return data.replace(created=[])
     known = records.read(here.instances, COMING, data.migration_uuid)
     if known is None and folder.exists():
-        raise errors.DiskExists(f"{here.host} has files of server {instance.uuid} in {folder}")
+        raise plain.occupied(here.host, instance.uuid, f"in {folder}")
     if known is None:
         # Another may have come since the check, and its disks are promised their room by now.
         space = usage.space(connection, here)

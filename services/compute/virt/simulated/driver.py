@@ -178,9 +178,7 @@ class Driver(cold.Cold, steering.Steered, driver.Driver):
         with self._world.lock:
             mine = self._made.get(data.migration_uuid) == _folder(instance)
             if not mine and _folder(instance) in self._host.files:
-                raise errors.DiskExists(
-                    f"{self._conf.host} has files of server {instance.uuid} already"
-                )
+                raise plain.occupied(self._conf.host, instance.uuid)
             free = self._room(over_commit=data.disk_over_commit)
             plain.room(data.replace(destination_free_bytes=free))
             self._host.coming[_folder(instance)] = sum(disk.virtual_bytes for disk in data.disks)

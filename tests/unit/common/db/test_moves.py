@@ -64,6 +64,14 @@ def test_an_unknown_move_is_not_found(database, find):
         find(tx, 17 if find is moves.get_by_id else "17")
 
 
+def test_the_move_of_another_server_is_not_found_and_leads_to_the_list():
+    move = factories.migration()
+
+    assert move is moves.own(move, move.instance_uuid, "7")
+    with pytest.raises(errors.MigrationNotFound, match=r"no migration 7; see: .* --server other$"):
+        moves.own(move, "other", "7")
+
+
 def test_a_status_follows_the_table(database):
     """A change that states.MOVES does not have is refused, whatever the caller expects."""
     with database.write() as tx:

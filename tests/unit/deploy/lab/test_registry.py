@@ -68,3 +68,9 @@ def test_lab_is_changed_by_one_command_at_a_time():
 
 def test_lab_that_never_started_is_not_healthy():
     assert not registry.healthy(make())
+
+
+def test_a_lab_that_is_not_there_says_what_to_type():
+    """The command is the one that the checkout has; none is installed."""
+    with pytest.raises(errors.Unknown, match="start one: deploy/lab/lab up"):
+        registry.find("none")

@@ -52,7 +52,7 @@ def test_wrong_state_is_a_conflict_that_names_the_state(two, body):
 
     message = two.refuse("POST", f"/servers/{server.uuid}/action", body, 409)
 
-    assert "while it is in vm_state stopped" in message
+    assert f"while it is in vm_state stopped; see: whimbrel server show {server.uuid}" in message
 
 
 def test_busy_server_is_a_conflict_that_names_the_task(two):
@@ -62,6 +62,7 @@ def test_busy_server_is_a_conflict_that_names_the_task(two):
         message = two.refuse("POST", f"/servers/{server.uuid}/action", body, 409, "2.30")
 
         assert "while it is in task_state migrating" in message
+        assert f"see: whimbrel migration list --server {server.uuid}" in message
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,15 @@
 import base64
+import socket
 
 import pytest
 
+from rpc import conductor
+from rpc import interface
 from services.cli import api as apis
 from services.cli import failures
+
+# For so long a broker that hangs can hold a request before it is sent.
+BROKER_SECONDS = 30
 
 
 def test_every_page_is_read(api, whimbrel, server):
@@ -56,6 +62,36 @@ def test_no_api_names_the_url_and_the_cure(whimbrel):
         "error: no API answers at http://127.0.0.1:1/v2.1/whimbrel/hosts: Connection refused; "
         "name another with --endpoint or WHIMBREL_ENDPOINT\n"
     ) == typed.err
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (("limits", "show"), "ask again, or look at the log of whimbrel-api"),
+        (
+            ("limits", "set", "--inbound", "2"),
+            "the order may still be at work; see: whimbrel migration list",
+        ),
+    ],
+)
+def test_an_api_that_is_late_is_not_taken_for_absent(whimbrel, monkeypatch, words, advice):
+    """Who ordered something is told that it may go on, and where to look."""
+    monkeypatch.setattr(apis, "ANSWER_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        root = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        typed = whimbrel("--endpoint", root, *words)
+
+    assert (
+        f"error: no answer within 0.1 s from {root}/v2.1/whimbrel/limits: {advice}\n" == typed.err
+    )
+    assert 1 == typed.status
+
+
+def test_an_answer_is_waited_for_longer_than_the_api_waits():
+    """The API's own refusal comes first, whatever the conductor is asked for."""
+    slowest = max(method.timeout for method in interface.methods(conductor.Conductor).values())
+
+    assert slowest + BROKER_SECONDS < apis.ANSWER_SECONDS
 
 
 def test_user_and_password_are_sent(api, whimbrel, monkeypatch):

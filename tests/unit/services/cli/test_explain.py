@@ -36,6 +36,17 @@ def test_the_last_migration_is_explained(api, whimbrel, server):
     assert f"migration {UUID}, failed" in typed.err
 
 
+def test_the_move_of_another_server_is_not_explained(api, whimbrel, server):
+    move = {"uuid": UUID, "instance_uuid": "another", "status": "failed", "reasons": {}}
+    api.answer("GET", "/servers/detail", {"servers": [server]})
+    api.answer("GET", f"/os-migrations/{UUID}", {"migration": move})
+
+    typed = whimbrel("server", "explain", "tern", UUID)
+
+    assert 1 == typed.status
+    assert f"tern has no migration '{UUID}'; see: whimbrel migration list --server" in typed.err
+
+
 def test_a_build_that_failed_is_explained(api, whimbrel, server):
     broken = {**server, "status": "ERROR", "fault": {"reasons": {"host2": [RAM]}}}
     api.answer("GET", "/servers/detail", {"servers": [broken]})

@@ -39,7 +39,8 @@ def test_an_unknown_server_is_named(api, whimbrel, word):
 
     typed = whimbrel("server", "show", word)
 
-    assert (1, f"error: no server is called '{word}'\n") == (typed.status, typed.err)
+    assert 1 == typed.status
+    assert f"error: no server is called '{word}'; see: whimbrel server list\n" == typed.err
 
 
 def test_a_flavor_goes_by_name(api, whimbrel):
@@ -57,3 +58,34 @@ def test_a_migration_goes_by_number(api, whimbrel):
     api.answer("GET", "/os-migrations/7", {"migration": {"id": 7, "status": "failed"}})
 
     assert "failed" == whimbrel("migration", "show", "7", "-f", "json").json["status"]
+
+
+@pytest.mark.parametrize("verb", ["show", "watch"])
+def test_a_migration_goes_by_its_server(api, whimbrel, server, verb):
+    """A server's name, where a migration is wanted, is the newest of its moves."""
+    move = {"uuid": "m-2", "status": "completed", "source": "host1", "destination": "host2"}
+    api.answer("GET", "/servers/detail", {"servers": [server]})
+    api.answer("GET", "/os-migrations", {"migrations": [{"uuid": "m-2"}, {"uuid": "m-1"}]})
+    api.answer("GET", "/os-migrations/m-2", {"migration": move})
+
+    typed = whimbrel("migration", verb, "tern")
+
+    assert 0 == typed.status
+    assert "completed" in typed.out
+
+
+@pytest.mark.parametrize(
+    ("servers", "words"),
+    [
+        (False, "no migration has the id 'tern', and no server is called so"),
+        (True, "tern has never been moved"),
+    ],
+)
+def test_a_migration_that_is_not_found_leads_to_the_list(api, whimbrel, server, servers, words):
+    """The error says where those that there are can be seen."""
+    api.answer("GET", "/servers/detail", {"servers": [server] if servers else []})
+    api.answer("GET", "/os-migrations", {"migrations": []})
+
+    typed = whimbrel("migration", "show", "tern")
+
+    assert (1, f"error: {words}; see: whimbrel migration list\n") == (typed.status, typed.err)

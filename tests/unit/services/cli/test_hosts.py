@@ -1,3 +1,5 @@
+import pytest
+
 HOST = {
     "host": "host1",
     "availability_zone": "nova",
@@ -48,10 +50,33 @@ def test_disabling_finds_the_compute_of_a_host(api, whimbrel):
     assert {"status": "disabled", "disabled_reason": "new disk"} == api.of("PUT")[0].body
 
 
+@pytest.mark.parametrize(("words", "forced"), [((), True), (("--unset",), False)])
+def test_a_host_is_forced_down_and_that_is_taken_back(api, whimbrel, words, forced):
+    """Only that is said of its compute service, and the answer shows it."""
+    api.answer("GET", "/os-services", {"services": [SERVICE]})
+    api.answer("PUT", "/os-services/s-1", {"service": {**SERVICE, "forced_down": forced}})
+
+    typed = whimbrel("service", "force-down", "host1", *words, "-f", "json")
+
+    assert forced is typed.json["forced_down"]
+    assert {"forced_down": forced} == api.of("PUT")[0].body
+
+
+def test_services_show_who_is_forced_down(api, whimbrel):
+    """Beside the state, which is down for it too."""
+    api.answer("GET", "/os-services", {"services": [{**SERVICE, "forced_down": True}]})
+
+    assert whimbrel("service", "list", "-f", "json").json[0]["Forced down"] is True
+
+
 def test_an_unknown_host_has_no_service(api, whimbrel):
     """Nothing is ordered for a host that nobody has heard of."""
     api.answer("GET", "/os-services", {"services": [SERVICE]})
 
     typed = whimbrel("service", "enable", "host9")
 
-    assert (1, "error: no nova-compute service is called 'host9'\n") == (typed.status, typed.err)
+    assert 1 == typed.status
+    assert (
+        "error: no nova-compute service is called 'host9'; see: whimbrel service list\n"
+        == typed.err
+    )

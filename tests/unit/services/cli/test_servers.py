@@ -116,7 +116,10 @@ def test_one_bad_name_does_not_hold_up_the_others(tern, api, whimbrel):
 
     typed = whimbrel("server", "delete", "dunlin", "tern")
 
-    assert (1, "error: no server is called 'dunlin'\n") == (typed.status, typed.err)
+    assert (1, "error: no server is called 'dunlin'; see: whimbrel server list\n") == (
+        typed.status,
+        typed.err,
+    )
     assert [PATH] == [asked.path for asked in api.of("DELETE")]
 
 

@@ -189,7 +189,7 @@ def test_source_that_reports_after_all_is_too_late(stage, move):
     ("values", "wait"),
     [
         ({"status": states.Move.QUEUED}, "wait, or abort it"),
-        ({"status": states.Move.RUNNING}, "host1 drives it.*force its service down"),
+        ({"status": states.Move.RUNNING}, r"host1 drives it.*whimbrel service force-down host1\)"),
         ({"type": states.Kind.RESIZE, "status": states.Move.MIGRATING}, "wait for its end"),
         ({"type": states.Kind.COLD, "status": states.Move.FINISHED}, "confirm or revert it"),
         ({"status": states.Move.COMPLETED}, "only a live migration that ended in error"),

@@ -64,7 +64,10 @@ def test_a_host_that_just_fits_passes(name):
             "ComputeFilter",
             {"up": False, "forced_down": True},
             {},
-            "its compute service is forced down",
+            (
+                "its compute service is forced down "
+                "(to take that back: whimbrel service force-down host1 --unset)"
+            ),
         ),
         ("ComputeFilter", {"disabled": True}, {}, "it is disabled: no reason was given"),
         (

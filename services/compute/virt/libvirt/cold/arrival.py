@@ -110,7 +110,7 @@ def assemble(
     upload.close_pool(connection, cold)
     if incoming.exists():
         if folder.exists():
-            raise errors.DiskExists(f"{here.host} has files of server {instance.uuid} in {folder}")
+            raise plain.occupied(here.host, instance.uuid, f"in {folder}")
         for image in incoming.glob("image.*"):
             image.unlink()
         for disk in disks.layout(incoming, instance, file):
@@ -167,12 +167,10 @@ def apart(at: Coming) -> str:
 
 def untouched(at: Coming) -> str:
     """Refuse a host that has files of this server already."""
-    folder = at.arrival.here.folder(at.arrival.instance.uuid)
+    here, server = at.arrival.here, at.arrival.instance.uuid
+    folder = here.folder(server)
     if folder.exists() and not at.stays:
-        raise errors.DiskExists(
-            f"{at.arrival.here.host} has files of server {at.arrival.instance.uuid} in {folder}: "
-            "look at them and remove them there, or choose another host"
-        )
+        raise plain.occupied(here.host, server, f"in {folder}")
     return "it has no files of the server"
 
 

@@ -82,7 +82,7 @@ def test_files_of_another_attempt_are_left_alone(here, connection, server, files
     data = moving(server, here.instances)
     (here.instances / server.uuid).mkdir()
 
-    with pytest.raises(errors.DiskExists):
+    with pytest.raises(errors.DiskExists, match="remove them there"):
         preparation.prepare(connection, here, server, data, files)
     preparation.undo(connection, here, server, data)
 

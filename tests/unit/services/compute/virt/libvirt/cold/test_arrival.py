@@ -140,7 +140,7 @@ def test_shared_storage_is_no_leftover(coming, here, server):
         arrival.prepare(coming(source_storage=shared), 0)
 
     assert "remove" not in str(refusal.value)
-    with pytest.raises(errors.DiskExists):
+    with pytest.raises(errors.DiskExists, match="remove them there"):
         arrival.prepare(coming(source_storage="another"), 0)
 
 
