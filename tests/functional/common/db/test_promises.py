@@ -57,6 +57,7 @@ REFUSALS = (
     errors.Conflict,
     errors.NotFound,
     errors.Invalid,
+    errors.MoveAborted,
 )
 
 
