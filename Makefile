@@ -39,7 +39,7 @@ imports: ## the arrows between rooms
 	$(BIN)/lint-imports --cache-dir .cache/import-linter
 
 fast:
-	$(BIN)/pytest -n 2 --dist loadfile $(FAST)
+	$(BIN)/pytest -n 4 --dist loadfile $(FAST)
 
 coverage: ## the fast tests again, with the lines and branches that they miss
 	$(BIN)/pytest -q -n 2 --dist loadfile --cov --cov-report=term $(FAST)

@@ -79,14 +79,15 @@ def give_up(
     return after
 
 
-def leave(tx: Tx, migration: objects.Migration) -> None:
-    """Give the destination's room back.
+def leave(tx: Tx, migration: objects.Migration, but: str | None = None) -> None:
+    """Give the destination's room back, and that of any other, `but` that of the one named.
 
     While the move goes on the server holds room at destinations only: at the
-    one that the row names, or at one whose checks have not ended.
+    one that the row names, or at one whose checks have not ended. Those may be
+    the checks of an earlier move that was aborted.
     """
     server = migration.instance_uuid
     claims.lock(tx, [migration.source, *claims.held(tx, server)])
     for host in claims.held(tx, server):
-        if host != migration.source:
+        if host not in {migration.source, but}:
             claims.release(tx, server, host)

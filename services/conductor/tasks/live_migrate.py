@@ -16,6 +16,7 @@ from common.db import moves
 from common.db import servers
 from services.conductor import liveness
 from services.conductor import moves as moving
+from services.conductor import onward
 from services.conductor import placement
 from services.conductor import search
 from services.conductor.tasks import base
@@ -77,6 +78,7 @@ class LiveMigrationTask(base.Task):
                 data=self._tested,
                 reasons=self._looked().tried or None,
             )
+            onward.leave(tx, self._migration, but=destination)
         self._migration = self._migration.replace(destination=destination)
 
     def wait(self) -> None:
@@ -212,8 +214,9 @@ class LiveMigrationTask(base.Task):
         """Give the claim back, unless the server lives there by now or moves there again."""
         with self._deps.database.write() as tx:
             going = moves.active(tx, self._instance.uuid)
-            if going is not None and going.uuid != self._migration.uuid:
-                return
+            other = None if going is None or going.uuid == self._migration.uuid else going
+            if other is not None and other.destination in {None, host}:
+                return  # should that one go elsewhere, it leaves this host itself
             if servers.get(tx, self._instance.uuid, deleted=True).host != host:
                 claims.release(tx, self._instance.uuid, host)
 

@@ -4,6 +4,7 @@ from common import checks
 from common import context
 from common import errors
 from common import objects
+from common import states
 from common.db import claims
 from common.db import moves
 from services.conductor import lost
@@ -301,3 +302,36 @@ def test_abort_keeps_why_other_hosts_have_refused(stage, checked):
     with stage.deps.database.read() as tx:
         now = moves.get(tx, move.uuid)
     assert ("cancelled", refused) == (now.status, now.reasons)
+
+
+def test_claim_of_an_aborted_move_does_not_stay_under_the_next(stage, checked):
+    """It came while the next one was looking for a host already, and that went elsewhere."""
+    server = stage.server()
+    asked = stage.everybody.answers
+    claim = asked["scheduler", "select_destinations"]
+
+    def late(spec):
+        asked["scheduler", "select_destinations"] = elsewhere
+        (move,) = going(stage, server)
+        stage.manager.abort_migration(context.admin(), server.uuid, move.uuid)
+        migrate(stage, server)
+        return claim(spec)
+
+    def elsewhere(spec):
+        return claim(spec.replace(ignore_hosts=["host1", "host2"]))
+
+    asked["scheduler", "select_destinations"] = late
+    with pytest.raises(errors.StaleWrite):
+        migrate(stage, server, wait=True)
+    assert ["host2"] == stage.held(server.uuid)
+
+    stage.work()
+
+    assert ["host2", "host3"] == checked
+    assert ["host3"] == stage.held(server.uuid)
+
+
+def going(stage, server):
+    with stage.deps.database.read() as tx:
+        found = moves.find(tx, instance_uuid=server.uuid)
+    return [move for move in found if move.status not in states.TERMINAL]
