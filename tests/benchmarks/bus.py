@@ -9,7 +9,7 @@ from common import context as contexts
 from common import objects
 from common.config import load
 from deploy.lab import registry
-from rpc import scheduler
+from rpc import interface
 from rpc.bus import Bus
 from tests.benchmarks.figures import Figure
 
@@ -25,7 +25,18 @@ SPEC = objects.RequestSpec(
 )
 
 
-class Answering(scheduler.Scheduler):
+class Asking(interface.Interface):
+    """One question, asked and answered as the scheduler's."""
+
+    TOPIC = "bench"
+    VERSION = "1.0"
+
+    @interface.call(since="1.0", timeout=30)
+    def select_destinations(self, context: Context, spec: objects.RequestSpec) -> objects.Selection:
+        """Choose a host."""
+
+
+class Answering(Asking):
     """A service that does nothing but answer, with objects of the usual size."""
 
     def select_destinations(self, context: Context, spec: objects.RequestSpec) -> objects.Selection:
@@ -50,7 +61,7 @@ def measure(name: str, url: str) -> Figure:
     bus = Bus(load.private({"transport_url": url}))
     server = bus.serve(Answering(), "bench", 4)
     server.start()
-    client = bus.client(scheduler.Scheduler, server="bench")
+    client = bus.client(Asking, server="bench")
     values = [_once(client) for _ in range(CALLS + 1)]
     server.stop()
     server.wait()
@@ -58,7 +69,7 @@ def measure(name: str, url: str) -> Figure:
     return Figure(name, "ms", values[1:])  # the first call also connects
 
 
-def _once(client: scheduler.Scheduler) -> float:
+def _once(client: Asking) -> float:
     began = time.perf_counter()
     client.select_destinations(contexts.admin(), SPEC)
     return 1000 * (time.perf_counter() - began)
