@@ -24,6 +24,7 @@ from common import clock
 from common.db import engine
 from common.db import schema
 from common.db import tables
+from tests import lacking
 
 SERVERS = pathlib.Path("/usr/lib/postgresql")
 COUNTER = itertools.count(1)
@@ -59,7 +60,7 @@ def postgres_socket() -> Iterator[pathlib.Path]:
     """Run a PostgreSQL server for the session and give the folder of its socket."""
     found = programs()
     if found is None:
-        pytest.skip("no PostgreSQL server is installed; run make setup as root")
+        lacking.lacking("no PostgreSQL server is installed; run make setup as root")
     with tempfile.TemporaryDirectory(prefix="whimbrel-pg-") as folder:
         home = pathlib.Path(folder)
         if os.geteuid() == 0:

@@ -19,6 +19,7 @@ import tenacity
 from testcontainers.core import container
 from testcontainers.core.config import testcontainers_config
 
+from tests import lacking
 from tests.integration import cloud as clouds
 from tests.integration import labs
 
@@ -122,7 +123,7 @@ def guest(cloud: clouds.Cloud) -> Iterator[clouds.Guest]:
 @contextlib.contextmanager
 def _engine() -> Iterator[None]:
     if os.geteuid() != 0:
-        pytest.skip("Docker's engine is started by root only")
+        lacking.lacking("Docker's engine is started by root only")
     with USERS.open("w") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
         _run("engine", "start")
@@ -170,5 +171,5 @@ def _run(script: str, *arguments: str) -> str:
         [str(IMAGES / script), *arguments], check=False, stdout=subprocess.PIPE, text=True
     )
     if done.returncode != 0:
-        pytest.skip(f"deploy/images/{script} failed; its words are above")
+        pytest.fail(f"deploy/images/{script} failed; its words are above")
     return done.stdout.strip()

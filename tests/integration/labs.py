@@ -17,6 +17,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import lacking
+
 TOOL = pathlib.Path(__file__).parents[2] / "deploy" / "lab" / "lab"
 UP = 100
 # The number of this process in a parallel run.
@@ -87,7 +89,7 @@ class Lab:
 def running(lab: Lab, *options: str) -> Iterator[Lab]:
     """Have a lab from its start to its end; skips where that needs root and there is none."""
     if os.geteuid() != 0:
-        pytest.skip("the lab needs root")
+        lacking.lacking("the lab needs root")
     lab.run("down")
     lab.up(*options)
     try:
