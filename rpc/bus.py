@@ -2,11 +2,10 @@
 
 Guarantees: a call ends within its timeout, at once when the broker is away,
 within two HEARTBEATs when it hangs, and a monitored one soon after its server
-has died; an error
-on purpose arrives as the same class with the same sentence and nothing else;
-an unexpected one arrives as RemoteError and leaves its traceback in the log of
-the service that failed. Messages are acknowledged before they are dispatched:
-a crash loses them, so every cast is safe to lose.
+has died; an error on purpose arrives as the same class with the same sentence
+and nothing else; an unexpected one arrives as RemoteError and leaves its
+traceback in the log of the service that failed. Messages are acknowledged
+before they are dispatched: a crash loses them, so every cast is safe to lose.
 """
 
 from __future__ import annotations

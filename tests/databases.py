@@ -24,7 +24,7 @@ from common import clock
 from common.db import engine
 from common.db import schema
 from common.db import tables
-from tests import lacking
+from tests import machine
 
 SERVERS = pathlib.Path("/usr/lib/postgresql")
 COUNTER = itertools.count(1)
@@ -60,7 +60,7 @@ def postgres_socket() -> Iterator[pathlib.Path]:
     """Run a PostgreSQL server for the session and give the folder of its socket."""
     found = programs()
     if found is None:
-        lacking.lacking("no PostgreSQL server is installed; run make setup as root")
+        machine.lacks("no PostgreSQL server is installed; run make setup as root")
     with tempfile.TemporaryDirectory(prefix="whimbrel-pg-") as folder:
         home = pathlib.Path(folder)
         if os.geteuid() == 0:

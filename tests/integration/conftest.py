@@ -19,7 +19,7 @@ import tenacity
 from testcontainers.core import container
 from testcontainers.core.config import testcontainers_config
 
-from tests import lacking
+from tests import machine
 from tests.integration import cloud as clouds
 from tests.integration import labs
 
@@ -123,7 +123,7 @@ def guest(cloud: clouds.Cloud) -> Iterator[clouds.Guest]:
 @contextlib.contextmanager
 def _engine() -> Iterator[None]:
     if os.geteuid() != 0:
-        lacking.lacking("Docker's engine is started by root only")
+        machine.lacks("Docker's engine is started by root only")
     with USERS.open("w") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
         _run("engine", "start")

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import lacking
+from tests import machine
 
 TOOL = pathlib.Path(__file__).parents[2] / "deploy" / "lab" / "lab"
 UP = 100
@@ -89,7 +89,7 @@ class Lab:
 def running(lab: Lab, *options: str) -> Iterator[Lab]:
     """Have a lab from its start to its end; skips where that needs root and there is none."""
     if os.geteuid() != 0:
-        lacking.lacking("the lab needs root")
+        machine.lacks("the lab needs root")
     lab.run("down")
     lab.up(*options)
     try:

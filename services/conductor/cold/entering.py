@@ -56,7 +56,7 @@ def enter(
         tx,
         migration,
         stage=name,
-        owner=steps.host(migration, name),
+        owner=steps.host(migration.replace(**values), name),
         lease_until=moving.lease(deps),
         **values,
     )

@@ -221,11 +221,7 @@ class Driver(moves.ColdMoves, driver.Driver):
         data: objects.LibvirtLiveMigrateData,
         policy: objects.MigrationPolicy,
     ) -> driver.Terms:
-        """Leave out of the policy what libvirt and QEMU on both hosts cannot combine.
-
-        A daemon that is started anew meanwhile gets time to come back.
-        """
-        self._link.wait(migration.PATIENCE)
+        """Leave out of the policy what libvirt and QEMU on both hosts cannot combine."""
         there = data.destination_facts
         theirs = frozenset(there.features if there is not None else ())
         both = theirs.intersection(self._known().facts.features)
@@ -243,7 +239,8 @@ class Driver(moves.ColdMoves, driver.Driver):
         data: objects.LibvirtLiveMigrateData,
         policy: objects.MigrationPolicy,
     ) -> driver.JobEnd:
-        """Move the guest, and then ask who has it."""
+        """Move the guest, and then ask who has it; a daemon that is started anew is waited for."""
+        self._link.wait(migration.PATIENCE)
         return self._moves.run(instance, data, self.terms(instance, data, policy))
 
     def recover(

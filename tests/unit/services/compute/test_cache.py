@@ -15,7 +15,7 @@ from common import images
 from common.config import load
 from services.compute import cache
 from tests import factories
-from tests import lacking
+from tests import machine
 
 GREEN = """
 import eventlet
@@ -131,7 +131,7 @@ def elsewhere(tmp_path):
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         found = pathlib.Path(folder)
         if found.stat().st_dev == tmp_path.stat().st_dev:
-            lacking.lacking("there is one file system only")
+            machine.lacks("there is one file system only")
         yield found
 
 

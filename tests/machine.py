@@ -1,4 +1,4 @@
-"""What a machine lacks: a developer's tests are skipped for it, CI's fail."""
+"""The machine that runs the tests: what a developer's lacks skips them, what CI's lacks fails."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NoReturn
 import pytest
 
 
-def lacking(what: str) -> NoReturn:
+def lacks(what: str) -> NoReturn:
     """Skip the test, or have it fail where `CI` is set: there everything has to run."""
     if os.environ.get("CI"):
         pytest.fail(what)
